@@ -1,0 +1,46 @@
+//! How this process runs: listeners, stores, telemetry, bounds.
+//!
+//! The structs of this room are the definition of the bootstrap file: their fields are the keys, their
+//! defaults the defaults. [`load`] merges defaults, file and environment and refuses what it does not know.
+//! What callers may do is not said here but in `resources`.
+
+mod check;
+mod listeners;
+mod load;
+mod observability;
+mod stores;
+mod traffic;
+
+use serde::Deserialize;
+
+pub use listeners::{Admin, Proxy, RealIp, RequestId, ServerTls, UrlRewrite};
+pub use load::{IGNORED, environment};
+pub use observability::{
+    Buckets, ClientTypeRule, Metrics, MetricsOtlp, Observability, Prometheus, Tracing, TracingOtlp,
+};
+pub use stores::{Backend, Cache, Etcd, EtcdTls, Managed, RateLimit, Redis, RedisMode};
+pub use traffic::{ClientTls, Downstream, Models, Shutdown, Upstream};
+
+/// Everything the process is told at start.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Path of the resources file, relative to the working directory.
+    pub resources_file: Option<String>,
+    /// Endpoint for every Bedrock guardrail; empty counts as absent.
+    pub bedrock_endpoint_url: Option<String>,
+    pub etcd: Etcd,
+    pub proxy: Proxy,
+    pub admin: Admin,
+    pub observability: Observability,
+    pub cache: Cache,
+    pub ratelimit: RateLimit,
+    pub upstream: Upstream,
+    pub downstream: Downstream,
+    pub shutdown: Shutdown,
+    pub models: Models,
+    pub managed: Managed,
+}
+
+#[cfg(test)]
+mod tests;

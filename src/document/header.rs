@@ -1,0 +1,25 @@
+//! Names of HTTP headers in settings.
+
+/// Is it a token of RFC 9110, section 5.6.2?
+pub fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// Does it carry a credential, or the address of the upstream? Only the gateway itself sets those.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+}
+
+const RESERVED: &[&str] = &[
+    "authorization",
+    "x-api-key",
+    "x-goog-api-key",
+    "api-key",
+    "x-amz-security-token",
+    "x-amz-date",
+    "x-amz-content-sha256",
+    "proxy-authorization",
+    "cookie",
+    "host",
+];

@@ -1,0 +1,3 @@
+//! Flags, then whatever they ask for. Nothing else.
+
+fn main() {}

@@ -1,0 +1,376 @@
+//! What callers ask for by name: one upstream model, or a way to choose or combine several.
+
+mod rules;
+
+use serde::Deserialize;
+
+use super::glob::Glob;
+use super::rate_limit::RateLimit;
+use crate::document::cidr;
+
+/// An alias. Exactly one of four shapes, see [`Shape`].
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Model {
+    /// Derived from the row's name, see [`super::row_id`].
+    #[serde(skip)]
+    pub id: String,
+    /// The alias callers send. One `*` in it makes a wildcard model (direct shape only).
+    pub display_name: String,
+    /// Vendor label, `^[a-z0-9][a-z0-9._-]*$`, at most 64 bytes. Direct shape.
+    pub provider: Option<String>,
+    /// The upstream's own id. In a wildcard model `*` stands for the captured text; absent there, the
+    /// captured text is the id. Direct shape.
+    pub model_name: Option<String>,
+    /// The row that holds credential and address. Direct shape.
+    pub provider_key_id: Option<String>,
+    /// Milliseconds for a whole non-streaming answer; 0 = no bound; None = the deployment's.
+    pub timeout: Option<u64>,
+    /// Milliseconds between chunks of a stream; 0 and None defer.
+    pub stream_timeout: Option<u64>,
+    /// Tries again on the same target after the first one.
+    pub retries: Option<u32>,
+    pub rate_limit: Option<RateLimit>,
+    /// Prices, for `least_cost` and the spend metrics.
+    pub cost: Option<Cost>,
+    /// Caller addresses that may use it; empty allows all. A bare address stands for itself alone.
+    #[serde(default, deserialize_with = "cidr::list")]
+    pub allowed_cidrs: Vec<ipnet::IpNet>,
+    /// When a failing target is left alone; None = [`Cooldown::default`].
+    pub cooldown: Option<Cooldown>,
+    /// A prompt sent at intervals to see whether the model is well.
+    pub background_model_check: Option<BackgroundModelCheck>,
+    /// Marks an embedding model.
+    pub embedding: Option<Embedding>,
+    /// Cache breakpoints added for Anthropic direct models.
+    pub auto_prompt_caching: Option<AutoPromptCaching>,
+    pub routing: Option<Routing>,
+    pub ensemble: Option<Ensemble>,
+    pub semantic: Option<Semantic>,
+}
+
+/// What an alias stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// One upstream model.
+    Direct,
+    /// One of several direct models, chosen by a strategy.
+    Routing,
+    /// Several direct models asked at once, and a judge.
+    Ensemble,
+    /// One of several direct models, chosen by what the prompt is about.
+    Semantic,
+}
+
+/// Prices in US dollars per 1,000 tokens, not negative.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Cost {
+    pub input_per_1k: f64,
+    pub output_per_1k: f64,
+}
+
+/// When and how long a failing target is left alone.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Cooldown {
+    pub enabled: bool,
+    /// Seconds without a `Retry-After`; 0 disables.
+    pub default_seconds: u64,
+    /// Upper bound of a `Retry-After`, at least 1.
+    pub max_seconds: u64,
+    pub honor_retry_after: bool,
+    pub trigger_statuses: Vec<u16>,
+    pub trigger_on_timeout: bool,
+    pub trigger_on_transport: bool,
+}
+
+impl Default for Cooldown {
+    fn default() -> Self {
+        Cooldown {
+            enabled: true,
+            default_seconds: 30,
+            max_seconds: 600,
+            honor_retry_after: true,
+            trigger_statuses: vec![401, 408, 429, 500, 502, 503, 504],
+            trigger_on_timeout: true,
+            trigger_on_transport: true,
+        }
+    }
+}
+
+/// A probe of a direct model.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct BackgroundModelCheck {
+    pub enabled: bool,
+    /// At least 5.
+    pub interval_seconds: u64,
+    /// At least 1.
+    pub timeout_seconds: u64,
+    /// Not empty.
+    pub prompt: String,
+    /// At least 1.
+    pub max_tokens: u64,
+    /// Age at which a bad verdict is forgotten, at least 1.
+    pub stale_after_seconds: u64,
+    /// Upstream statuses that do not count as a failure.
+    #[serde(default)]
+    pub ignore_statuses: Vec<u16>,
+}
+
+/// What an embedding model gives.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Embedding {
+    /// Length of the vectors, at least 1.
+    pub dimensions: u32,
+    /// Are the vectors already of length one?
+    #[serde(default = "yes")]
+    pub normalize: bool,
+}
+
+/// Where to place cache breakpoints, and for how long the upstream shall keep them.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct AutoPromptCaching {
+    pub enabled: bool,
+    #[serde(default)]
+    pub ttl: CacheTtl,
+}
+
+/// Lifetimes Anthropic offers for a cached prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum CacheTtl {
+    #[default]
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    #[serde(rename = "1h")]
+    OneHour,
+}
+
+/// A choice among direct models.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Routing {
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// At least one.
+    pub targets: Vec<Target>,
+    /// Tries again on the same target; None = the deployment's.
+    pub retries: Option<u32>,
+    /// Targets after the first one that may be tried; None = all.
+    pub max_fallbacks: Option<u32>,
+    /// Does a 429 send the request on? None = no.
+    pub retry_on_429: Option<bool>,
+    /// Statuses that send the request on although they would not by themselves.
+    #[serde(default)]
+    pub fallback_on_statuses: Vec<u16>,
+    #[serde(default, alias = "on_all_filtered")]
+    pub when_all_unavailable: WhenAllUnavailable,
+    /// Where `consistent_hash` finds its key, first non-empty source first. Only with that strategy.
+    pub hash_on: Option<Vec<HashSource>>,
+}
+
+/// In which order targets are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    #[default]
+    Failover,
+    RoundRobin,
+    Weighted,
+    ConsistentHash,
+    LeastCost,
+    LeastLatency,
+    LeastBusy,
+}
+
+/// One choice of a routing model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Target {
+    /// Alias of a direct model.
+    pub model: String,
+    /// Share among the targets of its tier; 0 counts as 1.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Higher tiers are tried first.
+    #[serde(default)]
+    pub priority: i32,
+    /// What the caller may ask for with `x-aisix-routing-tags`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// What to do when every target is known to be unwell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenAllUnavailable {
+    #[default]
+    Fail,
+    TryAnyway,
+}
+
+/// One place to find a hash key in.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct HashSource {
+    #[serde(rename = "type")]
+    pub kind: HashKind,
+    /// Header or cookie name; required for those two, refused for the others.
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashKind {
+    Header,
+    Cookie,
+    ApiKey,
+    ClientIp,
+}
+
+/// Several models answer, one judges.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ensemble {
+    /// At least one.
+    pub panel: Vec<Panelist>,
+    pub judge: Judge,
+    /// At least 1 and at most the panel; None = the smaller of 2 and the panel.
+    pub min_responses: Option<u32>,
+    /// Milliseconds per call; 0 and None = no bound of its own.
+    pub timeout_ms: Option<u64>,
+}
+
+/// One member of an ensemble.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Panelist {
+    /// Alias of a direct model.
+    pub model: String,
+    /// Not negative.
+    pub temperature: Option<f64>,
+    pub seed: Option<u64>,
+    /// Accepted and without effect.
+    pub weight: Option<f64>,
+}
+
+/// The model that writes the answer of an ensemble.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Judge {
+    /// Alias of a direct model.
+    pub model: String,
+    /// Replaces the built-in prompt. Not empty.
+    pub synthesis_prompt: Option<String>,
+}
+
+/// A choice by meaning.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Semantic {
+    /// Alias of an embedding model.
+    pub embedding_model: String,
+    /// Alias of the direct model for prompts no route claims.
+    pub default: String,
+    #[serde(rename = "match")]
+    pub matching: Matching,
+    /// At least one.
+    pub routes: Vec<SemanticRoute>,
+    /// Milliseconds for the embedding call; None = the embedding model's.
+    pub embedding_timeout_ms: Option<u64>,
+    #[serde(default)]
+    pub on_embedding_failure: OnEmbeddingFailure,
+}
+
+/// How near a prompt must be to a route's examples.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Matching {
+    /// 0 to 1.
+    pub threshold: f64,
+    #[serde(default)]
+    pub distance_metric: DistanceMetric,
+    #[serde(default)]
+    pub aggregation: Aggregation,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DistanceMetric {
+    #[default]
+    Cosine,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregation {
+    #[default]
+    Max,
+}
+
+/// A subject, its examples, and the model for it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SemanticRoute {
+    pub name: String,
+    /// Alias of a direct model.
+    pub target: String,
+    /// At least one.
+    pub examples: Vec<String>,
+    /// 0 to 1; None = that of the router.
+    pub threshold: Option<f64>,
+    pub description: Option<String>,
+}
+
+/// What to do when the prompt could not be embedded: `default`, `fail`, or `{target: <alias>}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEmbeddingFailure {
+    /// Use the default model.
+    #[default]
+    Default,
+    /// Answer 503.
+    Fail,
+    /// Use this alias.
+    Target(String),
+}
+
+impl Model {
+    /// A direct model.
+    pub fn direct(alias: &str, provider: &str, model_name: &str, provider_key_id: &str) -> Self {
+        Model {
+            display_name: alias.to_owned(),
+            provider: Some(provider.to_owned()),
+            model_name: Some(model_name.to_owned()),
+            provider_key_id: Some(provider_key_id.to_owned()),
+            ..Model::default()
+        }
+    }
+
+    /// What it stands for. A row that passed validation has exactly one shape.
+    pub fn shape(&self) -> Shape {
+        match (&self.routing, &self.ensemble, &self.semantic) {
+            (Some(_), _, _) => Shape::Routing,
+            (None, Some(_), _) => Shape::Ensemble,
+            (None, None, Some(_)) => Shape::Semantic,
+            (None, None, None) => Shape::Direct,
+        }
+    }
+
+    /// Does it stand for every name its pattern matches?
+    pub fn is_wildcard(&self) -> bool {
+        Glob::new(self.display_name.as_str()).is_pattern()
+    }
+
+    /// Is there an upstream id even when nothing was captured?
+    pub(crate) fn names_itself(&self) -> bool {
+        self.model_name.as_ref().is_some_and(|name| name != "*")
+    }
+
+    /// The id to send upstream, given the text under the `*` of a wildcard alias.
+    pub fn upstream_model(&self, captured: Option<&str>) -> String {
+        match (&self.model_name, captured) {
+            (Some(name), Some(captured)) => Glob::new(name.as_str()).fill(captured),
+            (Some(name), None) => name.clone(),
+            (None, Some(captured)) => captured.to_owned(),
+            (None, None) => self.display_name.clone(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}

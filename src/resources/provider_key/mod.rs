@@ -1,0 +1,163 @@
+//! How to reach an upstream account: credential, address, and what to change on the way.
+
+mod rules;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::glob::Glob;
+use super::pairs;
+use crate::document::Secret;
+
+/// Credential and connection settings of one upstream account.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ProviderKey {
+    /// Derived from the row's name, see [`super::row_id`].
+    #[serde(skip)]
+    pub id: String,
+    pub display_name: String,
+    /// The credential; written `api_key` or `secret` in files.
+    #[serde(alias = "api_key")]
+    pub secret: Secret,
+    /// Vendor label; picks the wire family and the default address where it is a known one.
+    #[serde(default)]
+    pub provider: String,
+    /// Wire family for vendors without one of their own.
+    pub adapter: Option<Adapter>,
+    /// Root of the upstream's API: an http or https URL without user, query and fragment.
+    /// None, or empty in files = the vendor's own.
+    #[serde(default, deserialize_with = "filled")]
+    pub api_base: Option<String>,
+    /// Header names (lower case) removed before a request is tunnelled.
+    #[serde(default = "credential_headers", deserialize_with = "pairs::lower_case_list")]
+    pub strip_headers: Vec<String>,
+    #[serde(default)]
+    pub request: RequestRules,
+    #[serde(default)]
+    pub response: ResponseRules,
+    #[serde(default)]
+    pub tls: TlsRules,
+    #[serde(default)]
+    pub telemetry_tags: TelemetryTags,
+}
+
+/// The wire families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adapter {
+    #[serde(rename = "openai")]
+    OpenAi,
+    Anthropic,
+    Bedrock,
+    Vertex,
+    #[serde(rename = "azure-openai")]
+    AzureOpenAi,
+}
+
+/// What is changed on the request. Applied in this order: renames, constraints, default fields, headers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RequestRules {
+    /// Top-level body members to rename, (from, to); on a collision the renamed value wins.
+    #[serde(deserialize_with = "pairs::texts")]
+    pub param_renames: Vec<(String, String)>,
+    pub param_constraints: ParamConstraints,
+    /// Body members added where absent: (name, value as JSON text).
+    #[serde(deserialize_with = "pairs::json")]
+    pub default_body_fields: Vec<(String, Box<RawValue>)>,
+    /// Headers added where absent: (name in lower case, template).
+    #[serde(deserialize_with = "pairs::headers")]
+    pub default_headers: Vec<(String, String)>,
+    /// The caller's headers that are passed on (patterns over lower-case names).
+    pub forward_client_headers: Vec<Glob>,
+}
+
+/// Bounds on `temperature`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+pub struct ParamConstraints {
+    pub temperature_min: Option<f64>,
+    pub temperature_max: Option<f64>,
+}
+
+/// What is expected of, or changed on, the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ResponseRules {
+    /// None = whatever comes.
+    pub stream_done_marker: Option<StreamDoneMarker>,
+    /// Flattens text-block arrays in the request's `messages[*].content`.
+    pub content_list_to_string: bool,
+    /// Dotted path under `delta.` whose text is moved to `delta.reasoning_content`.
+    pub reasoning_field: Option<String>,
+    /// Kept, and without effect.
+    pub error_envelope: Option<String>,
+}
+
+/// Does the upstream end its streams with `[DONE]`?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamDoneMarker {
+    Required,
+    Optional,
+    None,
+}
+
+/// Whom to trust at the other end, and who we are. All PEM, checked when the row is loaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct TlsRules {
+    /// Certificates trusted for this upstream.
+    pub ca_cert: Option<String>,
+    /// Our certificate chain; only together with `client_key`.
+    pub client_cert: Option<String>,
+    pub client_key: Option<Secret>,
+    /// False accepts any certificate.
+    pub verify: bool,
+}
+
+impl Default for TlsRules {
+    fn default() -> Self {
+        TlsRules { ca_cert: None, client_cert: None, client_key: None, verify: true }
+    }
+}
+
+/// Copied to usage events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TelemetryTags {
+    pub kind: Option<TagKind>,
+    pub branded_provider: Option<String>,
+    pub byo_label: Option<String>,
+    pub pk_label: Option<String>,
+    pub featured: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagKind {
+    Catalog,
+    Byo,
+}
+
+impl ProviderKey {
+    /// A key with everything else at its default.
+    pub fn new(display_name: &str, provider: &str, secret: &str) -> Self {
+        ProviderKey {
+            display_name: display_name.to_owned(),
+            provider: provider.to_owned(),
+            secret: Secret::new(secret),
+            strip_headers: credential_headers(),
+            ..ProviderKey::default()
+        }
+    }
+}
+
+/// A text that counts as absent when it is blank, for `deserialize_with`.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn credential_headers() -> Vec<String> {
+    ["authorization", "cookie", "set-cookie", "x-api-key"].map(str::to_owned).to_vec()
+}
