@@ -20,6 +20,7 @@
 //! `resources` defines what operators write, `store` brings it in, `gateway` wires everything together.
 
 pub mod config;
+pub mod dialect;
 pub mod document;
 pub mod error;
 pub mod resources;

@@ -1,0 +1,6 @@
+//! Cutting a byte stream into frames, and passing them on. What a frame means is read by the dialects.
+
+pub mod pass;
+pub mod sse;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! The members a gateway reads in every whole answer, whatever the dialect.
+
+use bytes::Bytes;
+
+use super::{strict, string_is};
+use crate::dialect::splice::{self, Edit};
+use crate::error::{Error, Kind, Result};
+
+/// Proves the answer to be JSON, shows the value of its `usage` and puts the alias in place of its model
+/// id. A `model` that is no string stays.
+///
+/// # Errors
+/// `UpstreamUnreadable`: not a JSON object.
+pub fn splice(body: &Bytes, model: &str, mut usage: impl FnMut(&[u8])) -> Result<Bytes> {
+    let json = splice::json_string(model);
+    let mut edits = Vec::new();
+    let pass = strict::members(body, |name, place| match (name, body.get(place.clone())) {
+        ("model", Some(value)) if value.starts_with(b"\"") && !string_is(value, model) => {
+            edits.push(Edit { at: place, with: &json });
+        }
+        ("usage", Some(value)) => usage(value),
+        _ => {}
+    });
+    pass.map_err(|fault| {
+        Error::new(Kind::UpstreamUnreadable, "upstream returned an unreadable answer").because(fault)
+    })?;
+    Ok(splice::apply(body, &mut edits))
+}

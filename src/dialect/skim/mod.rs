@@ -1,0 +1,266 @@
+//! Finds members in JSON bytes without building anything.
+//!
+//! The scanner is tolerant: it believes the bytes to be JSON, stops where they are not, and never fails
+//! loudly. Whoever must *know* that a body is JSON uses [`strict`]. Both are iterative, so nesting costs
+//! no stack.
+
+pub mod answer;
+pub mod problem;
+pub mod request;
+pub mod strict;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::{memchr, memchr2, memmem};
+
+/// Walks the members of the object `json` starts with; nothing if it is something else.
+pub fn members(json: &[u8]) -> Members<'_> {
+    let start = skip_space(json, 0);
+    let at = if json.get(start) == Some(&b'{') { start } else { json.len() };
+    Members { json, at, opens: b'{' }
+}
+
+/// The value at the end of a path of member names, by its place in `json`. The first of several equal
+/// names counts.
+pub fn lookup(json: &[u8], path: &[&str]) -> Option<Range<usize>> {
+    let mut place = 0..json.len();
+    for name in path {
+        let inside = members(json.get(place.clone())?).find(|member| member.is(name))?.value;
+        place = place.start + inside.start..place.start + inside.end;
+    }
+    Some(place)
+}
+
+/// The value at the end of a path, as bytes.
+pub fn value<'a>(json: &'a [u8], path: &[&str]) -> Option<&'a [u8]> {
+    lookup(json, path).and_then(|place| json.get(place))
+}
+
+/// The string at the end of a path, unescaped.
+pub fn string<'a>(json: &'a [u8], path: &[&str]) -> Option<Cow<'a, str>> {
+    value(json, path).and_then(text)
+}
+
+/// The first element of the array `json` starts with.
+pub fn first_element(json: &[u8]) -> Option<&[u8]> {
+    let open = skip_space(json, 0);
+    if json.get(open) != Some(&b'[') {
+        return None;
+    }
+    let start = skip_space(json, open + 1);
+    json.get(start..value_end(json, start)?)
+}
+
+/// Is there a chance that an object in `json` has this member with a value that begins with one of
+/// `starts`? A cheap look before a walk; `quoted` is the name within its quotes. Text inside strings
+/// cannot match, because its quotes are escaped.
+pub fn may_hold(json: &[u8], quoted: &memmem::Finder<'_>, starts: &[u8]) -> bool {
+    quoted.find_iter(json).any(|found| {
+        let colon = skip_space(json, found + quoted.needle().len());
+        let value = skip_space(json, colon + 1);
+        json.get(colon) == Some(&b':') && json.get(value).is_some_and(|byte| starts.contains(byte))
+    })
+}
+
+/// A JSON string's text. Lone surrogates and bytes that are not UTF-8 become U+FFFD.
+pub fn text(value: &[u8]) -> Option<Cow<'_, str>> {
+    value.strip_prefix(b"\"")?.strip_suffix(b"\"").map(unescape)
+}
+
+/// Is `value` a JSON string that means `wanted`, however it is written?
+pub fn string_is(value: &[u8], wanted: &str) -> bool {
+    let inside = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    inside.is_some_and(|inside| means(inside, wanted))
+}
+
+/// A number that counts something: a whole number, also when written as `12.0` or `1.2e1`.
+pub fn count(value: &[u8]) -> Option<u64> {
+    let text =
+        std::str::from_utf8(value).ok().filter(|text| text.starts_with(|c: char| c.is_ascii_digit()))?;
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        (number.fract() == 0.0 && number <= LARGEST_EXACT).then_some(number as u64)
+    })
+}
+
+/// Is `value` an object?
+pub fn is_object(value: &[u8]) -> bool {
+    value.first() == Some(&b'{')
+}
+
+/// Is `value` an array without elements?
+pub fn is_empty_array(value: &[u8]) -> bool {
+    value.first() == Some(&b'[') && value.get(skip_space(value, 1)) == Some(&b']')
+}
+
+/// The members of one object, in order, until it ends or stops being JSON.
+pub struct Members<'a> {
+    json: &'a [u8],
+    /// Place before the next member, where `opens` must stand.
+    at: usize,
+    /// `{` before the first member, `,` before every other.
+    opens: u8,
+}
+
+/// One member: its name as written and the place of its value.
+#[derive(Debug)]
+pub struct Member<'a> {
+    name: &'a [u8],
+    pub value: Range<usize>,
+}
+
+impl Member<'_> {
+    /// Does the name mean `wanted`?
+    pub fn is(&self, wanted: &str) -> bool {
+        means(self.name, wanted)
+    }
+
+    /// The name, unescaped.
+    pub fn name(&self) -> Cow<'_, str> {
+        unescape(self.name)
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Member<'a>;
+
+    fn next(&mut self) -> Option<Member<'a>> {
+        if *self.json.get(self.at)? != self.opens {
+            return None;
+        }
+        self.opens = b',';
+        let open = skip_space(self.json, self.at + 1);
+        let end = string_end(self.json, open)?;
+        let colon = skip_space(self.json, end);
+        if self.json.get(colon) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(self.json, colon + 1);
+        let value = start..value_end(self.json, start)?;
+        self.at = skip_space(self.json, value.end);
+        Some(Member { name: self.json.get(open + 1..end - 1)?, value })
+    }
+}
+
+fn means(written: &[u8], wanted: &str) -> bool {
+    written == wanted.as_bytes() || (memchr(b'\\', written).is_some() && unescape(written) == wanted)
+}
+
+/// Place of the next byte that is not white space.
+pub(crate) fn skip_space(json: &[u8], mut at: usize) -> usize {
+    while matches!(json.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// End of the value that starts at `at`.
+fn value_end(json: &[u8], at: usize) -> Option<usize> {
+    match json.get(at)? {
+        b'"' => string_end(json, at),
+        b'{' | b'[' => nested_end(json, at),
+        _ => scalar_end(json, at),
+    }
+}
+
+/// End of the string whose opening quote is at `at`, after the closing quote.
+fn string_end(json: &[u8], at: usize) -> Option<usize> {
+    if json.get(at) != Some(&b'"') {
+        return None;
+    }
+    let mut from = at + 1;
+    loop {
+        let found = from + memchr2(b'"', b'\\', json.get(from..)?)?;
+        if json.get(found) == Some(&b'"') {
+            return Some(found + 1);
+        }
+        from = found + 2;
+    }
+}
+
+/// End of the object or array that starts at `at`. Brackets are counted, not matched.
+fn nested_end(json: &[u8], at: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut from = at;
+    loop {
+        match json.get(from)? {
+            b'"' => {
+                from = string_end(json, from)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        from += 1;
+        if depth == 0 {
+            return Some(from);
+        }
+    }
+}
+
+/// End of a number, `true`, `false` or `null`: must be followed by something, or it may be cut short.
+fn scalar_end(json: &[u8], at: usize) -> Option<usize> {
+    let rest = json.get(at..)?;
+    let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\n' | b'\r' | b'\t');
+    rest.iter().position(ends).filter(|length| *length > 0).map(|length| at + length)
+}
+
+fn unescape(written: &[u8]) -> Cow<'_, str> {
+    if memchr(b'\\', written).is_none() {
+        return String::from_utf8_lossy(written);
+    }
+    let mut out = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some(slash) = memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at(slash);
+        out.push_str(&String::from_utf8_lossy(plain));
+        let (decoded, length) = decode_escape(escape);
+        out.push(decoded);
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    out.push_str(&String::from_utf8_lossy(rest));
+    Cow::Owned(out)
+}
+
+/// The character an escape stands for and the bytes it takes. `escape` starts with the backslash.
+fn decode_escape(escape: &[u8]) -> (char, usize) {
+    let simple = match escape.get(1) {
+        Some(b'u') => return decode_unicode(escape),
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        _ => return (char::REPLACEMENT_CHARACTER, 1),
+    };
+    (simple, 2)
+}
+
+fn decode_unicode(escape: &[u8]) -> (char, usize) {
+    let unit = |at: usize| {
+        let digits = escape.get(at..at + 4).filter(|four| four.iter().all(u8::is_ascii_hexdigit))?;
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let Some(first) = unit(2) else { return (char::REPLACEMENT_CHARACTER, 2) };
+    if let Some(single) = char::from_u32(first) {
+        return (single, 6);
+    }
+    let second = unit(8).filter(|low| escape.get(6..8) == Some(b"\\u") && (0xDC00..0xE000).contains(low));
+    match second {
+        Some(low) if first < 0xDC00 => {
+            let code = 0x10000 + ((first - 0xD800) << 10) + (low - 0xDC00);
+            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+        }
+        _ => (char::REPLACEMENT_CHARACTER, 6),
+    }
+}
+
+/// 2^53: above it a double no longer tells neighbouring whole numbers apart.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;

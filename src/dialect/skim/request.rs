@@ -1,0 +1,100 @@
+//! The members a gateway reads in every chat request, whatever the dialect.
+
+use std::ops::Range;
+
+use super::{is_empty_array, skip_space, strict};
+use crate::error::{Error, Result};
+
+/// Places of the members we read. Each appears at most once: where two parsers could disagree on which of
+/// two `model`s counts, the gateway would authorise one and the provider serve the other.
+#[derive(Debug, Default)]
+pub struct Request {
+    model: Option<Range<usize>>,
+    stream: Option<Range<usize>>,
+    messages: Option<Range<usize>>,
+    /// OpenAI only; other dialects know no such member and leave it alone.
+    pub stream_options: Option<Range<usize>>,
+}
+
+impl Request {
+    /// Proves the body to be JSON and finds the members.
+    ///
+    /// # Errors
+    /// `BadRequest`: not a JSON object, or one of our members appears twice.
+    pub fn read(body: &[u8]) -> Result<Request> {
+        let mut found = Request::default();
+        let mut twice = None;
+        let pass = strict::members(body, |name, place| {
+            let Some((name, slot)) = found.slot(name) else { return };
+            if slot.replace(place).is_some() {
+                twice = Some(name);
+            }
+        });
+        pass.map_err(|fault| invalid(format_args!("{fault}")))?;
+        match twice {
+            Some(name) => Err(wrong(name, "appears more than once")),
+            None => Ok(found),
+        }
+    }
+
+    /// The alias and the place of its value, quotes included.
+    ///
+    /// # Errors
+    /// `BadRequest`: missing, not a string, or empty.
+    pub fn model(&self, body: &[u8]) -> Result<(String, Range<usize>)> {
+        let place = self.model.clone().ok_or_else(|| wrong("model", "is required"))?;
+        let value = body.get(place.clone()).unwrap_or_default();
+        let model: String = serde_json::from_slice(value).map_err(|_| wrong("model", "must be a string"))?;
+        if model.is_empty() {
+            return Err(wrong("model", "must not be empty"));
+        }
+        Ok((model, place))
+    }
+
+    /// Does the caller want a stream?
+    ///
+    /// # Errors
+    /// `BadRequest`: neither a boolean nor null.
+    pub fn stream(&self, body: &[u8]) -> Result<bool> {
+        match self.stream.clone().and_then(|place| body.get(place)) {
+            Some(b"true") => Ok(true),
+            Some(b"false" | b"null") | None => Ok(false),
+            Some(_) => Err(wrong("stream", "must be true or false")),
+        }
+    }
+
+    /// Checks that there is something to answer.
+    ///
+    /// # Errors
+    /// `BadRequest`: `messages` is missing, no array, or empty.
+    pub fn check_messages(&self, body: &[u8]) -> Result<()> {
+        let place = self.messages.clone().ok_or_else(|| wrong("messages", "is required"))?;
+        let value = body.get(place).unwrap_or_default();
+        if is_empty_array(value) {
+            return Err(Error::bad_request("messages array must not be empty").param("messages"));
+        }
+        match value.get(skip_space(value, 0)) {
+            Some(b'[') => Ok(()),
+            _ => Err(wrong("messages", "must be an array")),
+        }
+    }
+
+    fn slot(&mut self, name: &str) -> Option<(&'static str, &mut Option<Range<usize>>)> {
+        match name {
+            "model" => Some(("model", &mut self.model)),
+            "stream" => Some(("stream", &mut self.stream)),
+            "messages" => Some(("messages", &mut self.messages)),
+            "stream_options" => Some(("stream_options", &mut self.stream_options)),
+            _ => None,
+        }
+    }
+}
+
+/// A complaint about one member.
+pub fn wrong(name: &'static str, what: &str) -> Error {
+    invalid(format_args!("\"{name}\" {what}")).param(name)
+}
+
+fn invalid(what: std::fmt::Arguments<'_>) -> Error {
+    Error::bad_request(format!("invalid JSON request body: {what}"))
+}
