@@ -24,6 +24,7 @@ pub mod dialect;
 pub mod document;
 pub mod error;
 pub mod resources;
+pub mod sim;
 pub mod store;
 
 /// Installs the process's cryptography. Repeated calls do nothing.
