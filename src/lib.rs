@@ -23,9 +23,14 @@ pub mod config;
 pub mod dialect;
 pub mod document;
 pub mod error;
+pub mod life;
+pub mod policy;
 pub mod resources;
+pub mod routing;
 pub mod sim;
 pub mod store;
+pub mod telemetry;
+pub mod upstream;
 
 /// Installs the process's cryptography. Repeated calls do nothing.
 pub fn install_crypto() {

@@ -1,0 +1,156 @@
+//! The life of the process: serving, draining, done; and what its probes say.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+/// Is the process draining, and how many requests are under way.
+#[derive(Default)]
+pub struct Life {
+    draining: AtomicBool,
+    configured: AtomicBool,
+    in_flight: AtomicU64,
+    quiet: Notify,
+}
+
+impl Life {
+    /// From now on probes answer 503 and connections are closed after their answer.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// A configuration is in force.
+    pub fn configured(&self) {
+        self.configured.store(true, Ordering::Release);
+    }
+
+    pub fn is_configured(&self) -> bool {
+        self.configured.load(Ordering::Acquire)
+    }
+
+    /// A request begins.
+    pub fn enter(&self) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A request ended.
+    pub fn leave(&self) {
+        if self.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 && self.is_draining() {
+            self.quiet.notify_waiters();
+        }
+    }
+
+    /// Requests begun and not finished.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Resolves when no request is under way.
+    pub async fn quiet(&self) {
+        loop {
+            let wait = self.quiet.notified();
+            tokio::pin!(wait);
+            wait.as_mut().enable();
+            if self.in_flight() == 0 {
+                return;
+            }
+            wait.await;
+        }
+    }
+
+    /// Answers a probe: status and text. The checks are listed when asked for and when one fails.
+    pub fn probe(&self, probe: Probe, query: Option<&str>) -> (u16, String) {
+        let shutdown = ("shutdown", if self.is_draining() { Some(probe.shutdown_reason()) } else { None });
+        let (name, checks) = match probe {
+            Probe::Livez => ("livez", vec![("ping", None), shutdown]),
+            Probe::Readyz => {
+                let config = ("config", if self.is_configured() { None } else { Some("not ready") });
+                ("readyz", vec![shutdown, config])
+            }
+        };
+        let ok = checks.iter().all(|(_, failure)| failure.is_none());
+        let verbose =
+            query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("verbose")));
+        match (ok, verbose) {
+            (true, false) => (200, "ok".into()),
+            _ => (if ok { 200 } else { 503 }, report(name, &checks, ok)),
+        }
+    }
+}
+
+/// The two probes of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    Livez,
+    Readyz,
+}
+
+impl Probe {
+    fn shutdown_reason(self) -> &'static str {
+        match self {
+            Probe::Livez => "reason withheld",
+            Probe::Readyz => "draining",
+        }
+    }
+}
+
+fn report(name: &str, checks: &[(&str, Option<&str>)], ok: bool) -> String {
+    let mut text = String::new();
+    for (check, failure) in checks {
+        text.push_str(&match failure {
+            None => format!("[+]{check} ok\n"),
+            Some(reason) => format!("[-]{check} failed: {reason}\n"),
+        });
+    }
+    text.push_str(&format!("{name} check {}\n", if ok { "passed" } else { "failed" }));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn quiet_waits_for_the_last_request() {
+        let life = Arc::new(Life::default());
+        life.enter();
+        life.enter();
+        life.drain();
+        let waiting = tokio::spawn({
+            let life = Arc::clone(&life);
+            async move { life.quiet().await }
+        });
+        life.leave();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        life.leave();
+        waiting.await.expect("the wait ends");
+    }
+
+    #[test]
+    fn probes_follow_configuration_and_draining() {
+        let life = Life::default();
+        assert_eq!(life.probe(Probe::Livez, None), (200, "ok".into()));
+        let (status, text) = life.probe(Probe::Readyz, None);
+        assert_eq!(
+            (status, text.as_str()),
+            (503, "[+]shutdown ok\n[-]config failed: not ready\nreadyz check failed\n")
+        );
+        life.configured();
+        let (status, text) = life.probe(Probe::Readyz, Some("verbose"));
+        assert_eq!((status, text.as_str()), (200, "[+]shutdown ok\n[+]config ok\nreadyz check passed\n"));
+        life.drain();
+        let (status, text) = life.probe(Probe::Livez, None);
+        assert_eq!(
+            (status, text.as_str()),
+            (503, "[+]ping ok\n[-]shutdown failed: reason withheld\nlivez check failed\n")
+        );
+        assert!(life.probe(Probe::Readyz, None).1.contains("[-]shutdown failed: draining"));
+    }
+}

@@ -1,0 +1,176 @@
+//! The metric families: one table from which registration, the reference page and the tests derive.
+//!
+//! Label sets are bounded by construction: an endpoint is a route template, a model a configured row, an id
+//! a configured id; what is missing or unknown is the string `unknown`.
+
+/// What kind of series a family holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FamilyKind {
+    Counter,
+    Gauge,
+    /// With the upper bounds of its buckets in seconds.
+    Histogram(&'static [f64]),
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Family {
+    pub name: &'static str,
+    pub kind: FamilyKind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+const REQUEST: &[&str] = &[
+    "endpoint",
+    "inbound_protocol",
+    "provider",
+    "model",
+    "upstream_model",
+    "provider_key_id",
+    "api_key_id",
+    "status",
+    "outcome",
+    "stream",
+];
+const USAGE: &[&str] =
+    &["endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "api_key_id"];
+const LATENCY: &[&str] = &["endpoint", "model", "provider", "status", "streaming"];
+const DEPLOYMENT: &[&str] = &["provider", "model", "upstream_model", "provider_key_id"];
+
+const E2E: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 420.0, 600.0];
+const TTFT: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+const ADDED: &[f64] =
+    &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+
+pub(super) const REQUESTS: usize = 0;
+pub(super) const FAILED: usize = 1;
+pub(super) const IN_FLIGHT: usize = 2;
+pub(super) const E2E_LATENCY: usize = 3;
+pub(super) const TTFT_LATENCY: usize = 4;
+pub(super) const UPSTREAM_LATENCY: usize = 5;
+pub(super) const ADDED_LATENCY: usize = 6;
+pub(super) const INPUT_TOKENS: usize = 7;
+pub(super) const OUTPUT_TOKENS: usize = 8;
+pub(super) const TOTAL_TOKENS: usize = 9;
+pub(super) const CANCELLED: usize = 10;
+pub(super) const AUTH: usize = 11;
+pub(super) const ATTEMPTS: usize = 12;
+pub(super) const ATTEMPTS_OK: usize = 13;
+pub(super) const ATTEMPTS_FAILED: usize = 14;
+pub(super) const CONFIG_RELOADS: usize = 15;
+pub(super) const CONFIG_RELOAD_FAILURES: usize = 16;
+pub(super) const CONFIG_REVISION: usize = 17;
+pub(super) const CONFIG_LAST_OK: usize = 18;
+pub(super) const LOG_DROPS: usize = 19;
+pub(super) const PANICS: usize = 20;
+
+use FamilyKind::{Counter, Gauge, Histogram};
+
+const fn family(
+    name: &'static str,
+    kind: FamilyKind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
+    Family { name, kind, labels, help }
+}
+
+/// Every family the gateway exposes, at the index its constant names.
+pub static FAMILIES: &[Family] = &[
+    family("aisix_proxy_requests_total", Counter, REQUEST, "Finished requests."),
+    family(
+        "aisix_proxy_failed_requests_total",
+        Counter,
+        REQUEST,
+        "Finished requests with a status of 400 or more.",
+    ),
+    family(
+        "aisix_proxy_in_flight_requests",
+        Gauge,
+        &[],
+        "Requests begun and not finished; a stream counts to its last byte.",
+    ),
+    family(
+        "aisix_request_e2e_latency_seconds",
+        Histogram(E2E),
+        LATENCY,
+        "First byte of the request to last byte of the answer.",
+    ),
+    family(
+        "aisix_request_ttft_seconds",
+        Histogram(TTFT),
+        LATENCY,
+        "First byte of the request to first byte of a streamed answer.",
+    ),
+    family("aisix_llm_api_latency_seconds", Histogram(E2E), LATENCY, "Time spent waiting for upstreams."),
+    family(
+        "aisix_gateway_added_seconds",
+        Histogram(ADDED),
+        LATENCY,
+        "Time the gateway and the caller's own connection added to the upstream's.",
+    ),
+    family(
+        "aisix_llm_input_tokens_total",
+        Counter,
+        USAGE,
+        "Prompt tokens, cached ones included, as reported by providers.",
+    ),
+    family("aisix_llm_output_tokens_total", Counter, USAGE, "Generated tokens as reported by providers."),
+    family(
+        "aisix_llm_total_tokens_total",
+        Counter,
+        USAGE,
+        "Prompt and generated tokens as reported by providers.",
+    ),
+    family(
+        "aisix_proxy_client_cancelled_requests_total",
+        Counter,
+        &["endpoint", "model"],
+        "Requests whose caller left before the answer was complete.",
+    ),
+    family("aisix_auth_decisions_total", Counter, &["method", "result", "reason"], "Credential checks."),
+    family("aisix_deployment_requests_total", Counter, DEPLOYMENT, "Attempts at upstreams."),
+    family("aisix_deployment_success_responses_total", Counter, DEPLOYMENT, "Attempts that gave an answer."),
+    family("aisix_deployment_failure_responses_total", Counter, DEPLOYMENT, "Attempts that failed."),
+    family("aisix_config_reloads_total", Counter, &[], "Configurations applied after the first."),
+    family(
+        "aisix_config_reload_failures_total",
+        Counter,
+        &[],
+        "Configurations refused; the last good one kept serving.",
+    ),
+    family("aisix_config_applied_revision", Gauge, &[], "Generation of the configuration in force."),
+    family(
+        "aisix_config_last_reload_successful",
+        Gauge,
+        &[],
+        "1 if the last attempt to load a configuration succeeded.",
+    ),
+    family(
+        "aisix_access_log_dropped_total",
+        Counter,
+        &[],
+        "Access log lines given up because the writer could not keep pace.",
+    ),
+    family("aisix_panics_total", Counter, &[], "Requests ended by a defect of the gateway."),
+];
+
+/// The reference page of all families.
+pub fn reference_page() -> String {
+    let mut page = String::from(
+        "# Metrics\n\nPrometheus text format at `/metrics` on the metrics listener. Written by a test from the table in \
+         `src/telemetry/families.rs`.\n\n| family | kind | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for family in FAMILIES {
+        let kind = match family.kind {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram(_) => "histogram",
+        };
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        page.push_str(&format!("| `{}` | {kind} | {} | {} |\n", family.name, labels.join(", "), family.help));
+    }
+    page
+}

@@ -1,0 +1,286 @@
+//! Prometheus series, registered from [`FAMILIES`].
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use super::families::{self, FAMILIES, Family, FamilyKind};
+use super::record::{Attempt, Record};
+
+enum Series {
+    Counter(IntCounterVec),
+    Gauge(IntGauge),
+    Histogram(HistogramVec),
+}
+
+/// All series of this process.
+pub struct Metrics {
+    registry: Registry,
+    series: Vec<Series>,
+    log_drops: Mutex<u64>,
+}
+
+impl Metrics {
+    /// Registers every family of the table.
+    ///
+    /// # Errors
+    /// A row of the table that Prometheus refuses.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let series = FAMILIES.iter().map(|family| register(&registry, family)).collect::<Result<_, _>>()?;
+        Ok(Metrics { registry, series, log_drops: Mutex::new(0) })
+    }
+
+    /// Counts one finished request.
+    pub fn observe(&self, record: &Record<'_>) {
+        let last = record.attempts.last();
+        let status = status_text(record.status);
+        let request = request_labels(record, last, status);
+        self.counter(families::REQUESTS, &request, 1);
+        if record.status >= 400 {
+            self.counter(families::FAILED, &request, 1);
+        }
+        self.observe_latency(record, last);
+        self.observe_tokens(record, &request[..7]);
+        if record.status == 499 {
+            self.counter(families::CANCELLED, &[record.endpoint, model_label(record)], 1);
+        }
+        if let Some((result, reason)) = record.auth {
+            self.counter(families::AUTH, &["api_key", result, reason], 1);
+        }
+        for attempt in record.attempts {
+            self.observe_attempt(attempt);
+        }
+    }
+
+    fn observe_latency(&self, record: &Record<'_>, last: Option<&Attempt>) {
+        let streaming = if record.stream { "true" } else { "false" };
+        let labels = [
+            record.endpoint,
+            model_label(record),
+            provider_label(last),
+            status_class(record.status),
+            streaming,
+        ];
+        self.seconds(families::E2E_LATENCY, &labels, record.duration);
+        if let (true, Some(first)) = (record.stream, record.first_byte) {
+            self.seconds(families::TTFT_LATENCY, &labels, first);
+        }
+        if last.is_some() {
+            self.seconds(families::UPSTREAM_LATENCY, &labels, record.upstream);
+            self.seconds(families::ADDED_LATENCY, &labels, record.added());
+        }
+    }
+
+    fn observe_tokens(&self, record: &Record<'_>, labels: &[&str]) {
+        let tokens = &record.tokens;
+        let total = tokens.total.or_else(|| Some(tokens.input? + tokens.output?));
+        for (family, count) in [
+            (families::INPUT_TOKENS, tokens.input),
+            (families::OUTPUT_TOKENS, tokens.output),
+            (families::TOTAL_TOKENS, total),
+        ] {
+            if let Some(count) = count.filter(|&count| count > 0) {
+                self.counter(family, labels, count);
+            }
+        }
+    }
+
+    fn observe_attempt(&self, attempt: &Attempt) {
+        let labels = [
+            attempt.provider.as_str(),
+            attempt.model.as_str(),
+            attempt.upstream_label.as_str(),
+            attempt.provider_key_id.as_str(),
+        ];
+        self.counter(families::ATTEMPTS, &labels, 1);
+        let ok = attempt.outcome == "ok";
+        self.counter(if ok { families::ATTEMPTS_OK } else { families::ATTEMPTS_FAILED }, &labels, 1);
+    }
+
+    /// A request began.
+    pub fn begin(&self) {
+        self.gauge(families::IN_FLIGHT).inc();
+    }
+
+    /// A request ended.
+    pub fn end(&self) {
+        self.gauge(families::IN_FLIGHT).dec();
+    }
+
+    /// A configuration was applied (`Some(generation)`) or refused.
+    pub fn config_loaded(&self, generation: Option<u64>) {
+        self.gauge(families::CONFIG_LAST_OK).set(i64::from(generation.is_some()));
+        match generation {
+            Some(generation) => {
+                self.gauge(families::CONFIG_REVISION).set(i64::try_from(generation).unwrap_or(i64::MAX));
+                if generation > 1 {
+                    self.counter(families::CONFIG_RELOADS, &[], 1);
+                }
+            }
+            None => self.counter(families::CONFIG_RELOAD_FAILURES, &[], 1),
+        }
+    }
+
+    /// A request was ended by a defect of ours.
+    pub fn panicked(&self) {
+        self.counter(families::PANICS, &[], 1);
+    }
+
+    /// Brings the counter of dropped log lines up to `total`.
+    pub fn log_drops(&self, total: u64) {
+        if let Ok(mut known) = self.log_drops.lock() {
+            self.counter(families::LOG_DROPS, &[], total.saturating_sub(*known));
+            *known = total.max(*known);
+        }
+    }
+
+    /// Everything in the text format 0.0.4.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        debug_assert!(encoded.is_ok(), "text encoding into memory cannot fail");
+        out
+    }
+
+    fn counter(&self, family: usize, labels: &[&str], by: u64) {
+        if let Some(Series::Counter(series)) = self.series.get(family)
+            && let Ok(counter) = series.get_metric_with_label_values(labels)
+        {
+            counter.inc_by(by);
+        }
+    }
+
+    fn seconds(&self, family: usize, labels: &[&str], duration: Duration) {
+        if let Some(Series::Histogram(series)) = self.series.get(family)
+            && let Ok(histogram) = series.get_metric_with_label_values(labels)
+        {
+            histogram.observe(duration.as_secs_f64());
+        }
+    }
+
+    fn gauge(&self, family: usize) -> &IntGauge {
+        match self.series.get(family) {
+            Some(Series::Gauge(gauge)) => gauge,
+            _ => unreachable!("{} is a gauge", FAMILIES[family].name),
+        }
+    }
+}
+
+fn register(registry: &Registry, family: &Family) -> prometheus::Result<Series> {
+    let (name, help) = (family.name, family.help);
+    match family.kind {
+        FamilyKind::Counter => {
+            let series = IntCounterVec::new(Opts::new(name, help), family.labels)?;
+            registry.register(Box::new(series.clone()))?;
+            if family.labels.is_empty() {
+                series.get_metric_with_label_values::<&str>(&[])?;
+            }
+            Ok(Series::Counter(series))
+        }
+        FamilyKind::Gauge => {
+            let series = IntGauge::new(name, help)?;
+            registry.register(Box::new(series.clone()))?;
+            Ok(Series::Gauge(series))
+        }
+        FamilyKind::Histogram(buckets) => {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            let series = HistogramVec::new(options, family.labels)?;
+            registry.register(Box::new(series.clone()))?;
+            Ok(Series::Histogram(series))
+        }
+    }
+}
+
+fn request_labels<'a>(record: &'a Record<'_>, last: Option<&'a Attempt>, status: &'a str) -> [&'a str; 10] {
+    [
+        record.endpoint,
+        record.inbound_protocol,
+        provider_label(last),
+        model_label(record),
+        last.map_or(UNKNOWN, |attempt| &attempt.upstream_label),
+        last.map_or(UNKNOWN, |attempt| &attempt.provider_key_id),
+        record.api_key_id.unwrap_or(UNKNOWN),
+        status,
+        record.outcome(),
+        if record.stream { "true" } else { "false" },
+    ]
+}
+
+fn model_label<'a>(record: &'a Record<'_>) -> &'a str {
+    record.model.unwrap_or(UNKNOWN)
+}
+
+fn provider_label(last: Option<&Attempt>) -> &str {
+    last.map_or(UNKNOWN, |attempt| &attempt.provider)
+}
+
+/// The decimal text of a status, without an allocation for those that occur.
+fn status_text(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        409 => "409",
+        413 => "413",
+        422 => "422",
+        429 => "429",
+        431 => "431",
+        499 => "499",
+        500 => "500",
+        501 => "501",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        other => status_class(other),
+    }
+}
+
+fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// Label value of what is missing.
+const UNKNOWN: &str = "unknown";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_registers_and_its_index_names_it() {
+        let metrics = Metrics::new().expect("the table is sound");
+        assert_eq!(metrics.series.len(), FAMILIES.len());
+        for (index, name) in [
+            (families::REQUESTS, "aisix_proxy_requests_total"),
+            (families::CANCELLED, "aisix_proxy_client_cancelled_requests_total"),
+            (families::AUTH, "aisix_auth_decisions_total"),
+            (families::ATTEMPTS_FAILED, "aisix_deployment_failure_responses_total"),
+            (families::CONFIG_LAST_OK, "aisix_config_last_reload_successful"),
+            (families::PANICS, "aisix_panics_total"),
+        ] {
+            assert_eq!(FAMILIES[index].name, name);
+        }
+    }
+
+    #[test]
+    fn families_without_labels_are_shown_before_anything_happened() {
+        let text = String::from_utf8(Metrics::new().expect("sound").render()).expect("text");
+        for family in FAMILIES.iter().filter(|family| family.labels.is_empty()) {
+            assert!(text.contains(family.name), "{}", family.name);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Reaching a provider: where it is, how to speak to it, one try, and the tries.
+//!
+//! The exchange engine ([`dispatch`]) is written against two small traits, [`transport::Upstream`] and
+//! [`transport::Call`]; which HTTP client stands behind them is wiring.
+
+pub mod attempt;
+pub mod dispatch;
+pub mod endpoint;
+pub mod headers;
+pub mod providers;
+pub mod resolve;
+pub mod transport;
+
+pub use attempt::{Answer, Ask, Failure, StreamAnswer, WholeAnswer};
+pub use dispatch::{Policy, dispatch};
+pub use endpoint::{Endpoint, Endpoints};
+pub use providers::{Operation, PROVIDERS, Provider};

@@ -1,0 +1,152 @@
+//! The seam between the exchange engine and whatever carries its bytes.
+//!
+//! [`Upstream`] opens one call at a time; a [`Call`] sends one request and reads one answer. The engine
+//! decides about time, retries and commitment; an implementation only moves bytes and says truthfully what
+//! happened to them.
+
+pub mod pingora;
+pub mod tls;
+
+#[cfg(test)]
+pub mod memory;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::endpoint::Endpoint;
+
+/// A short list of headers in the order in which they are sent.
+pub type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// One request on its way out. `Host` and framing are added by the transport.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Path and query.
+    pub path: String,
+    pub headers: Headers,
+    pub body: Bytes,
+}
+
+/// Opens calls.
+pub trait Upstream: Send + Sync + 'static {
+    type Call: Call;
+
+    /// A connection to `endpoint`: pooled, or new when `fresh`. Everything up to a usable connection (name
+    /// lookup, TCP, TLS) fits into `budget`.
+    fn open(
+        &self,
+        endpoint: &Endpoint,
+        fresh: bool,
+        budget: Option<Duration>,
+    ) -> impl Future<Output = Result<Self::Call, Fault>> + Send;
+}
+
+/// One request and its answer. Dropping a call at any point cuts the exchange: the connection is closed, or
+/// the stream reset.
+pub trait Call: Send {
+    /// Did it begin on a connection that had served before?
+    fn reused(&self) -> bool;
+
+    /// Sends the whole request.
+    fn send(&mut self, request: &Outgoing) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Waits for the final answer's head, passing over 1xx, and returns its status.
+    fn head(&mut self) -> impl Future<Output = Result<u16, Fault>> + Send;
+
+    /// Headers of the answer; empty before [`Call::head`].
+    fn headers(&self) -> &HeaderMap;
+
+    /// Next piece of the body; None at its end.
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;
+
+    /// Does only the end of the connection end this body? Then a cut cannot be told from the end.
+    fn close_delimited(&self) -> bool;
+
+    /// The answer was read to its end: the connection may serve again.
+    fn release(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What went wrong underneath.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Lookup, TCP or TLS failed.
+    Connect,
+    /// The time for any of these ran out.
+    ConnectTimeout,
+    /// The peer closed or reset before a byte of the answer.
+    Closed,
+    /// The peer closed or reset in the middle of the answer.
+    Cut,
+    /// What arrived is not HTTP.
+    Protocol,
+}
+
+/// A failure of the transport, with the cause for the log.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub kind: FaultKind,
+    pub cause: String,
+}
+
+impl Fault {
+    pub fn new(kind: FaultKind, cause: impl fmt::Display) -> Self {
+        Fault { kind, cause: cause.to_string() }
+    }
+}
+
+/// A body collected by someone who knows when to stop.
+#[derive(Debug, Default)]
+pub struct Collected {
+    first: Option<Bytes>,
+    rest: Vec<u8>,
+}
+
+impl Collected {
+    /// Adds a piece; a body that came in one is never copied.
+    pub fn push(&mut self, piece: Bytes) {
+        match &self.first {
+            None if self.rest.is_empty() => self.first = Some(piece),
+            None => self.rest.extend_from_slice(&piece),
+            Some(first) => {
+                self.rest.reserve(first.len() + piece.len());
+                self.rest.extend_from_slice(first);
+                self.rest.extend_from_slice(&piece);
+                self.first = None;
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.first.as_ref().map_or(self.rest.len(), Bytes::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn into_bytes(self) -> Bytes {
+        self.first.unwrap_or_else(|| Bytes::from(self.rest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_in_one_piece_is_not_copied_and_pieces_keep_their_order() {
+        let piece = Bytes::from_static(b"whole");
+        let mut one = Collected::default();
+        one.push(piece.clone());
+        assert_eq!(one.into_bytes().as_ptr(), piece.as_ptr());
+        let mut many = Collected::default();
+        for piece in ["a", "b", "", "c"] {
+            many.push(Bytes::from_static(piece.as_bytes()));
+        }
+        assert_eq!((many.len(), many.into_bytes()), (3, Bytes::from_static(b"abc")));
+    }
+}

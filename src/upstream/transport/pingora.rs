@@ -1,0 +1,285 @@
+//! Calls over Pingora's pooled HTTP/1.1 and HTTP/2 sessions.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri, Version, header};
+use pingora_core::connectors::ConnectorOptions;
+use pingora_core::connectors::http::Connector;
+use pingora_core::protocols::TcpKeepalive;
+use pingora_core::protocols::http::client::HttpSession;
+use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
+use pingora_core::upstreams::peer::{ALPN, HttpPeer, PeerOptions, Scheme};
+use pingora_error::{Error as PingoraError, ErrorType};
+use pingora_http::RequestHeader;
+
+use super::{Call, Fault, FaultKind, Outgoing, Upstream};
+use crate::upstream::endpoint::Endpoint;
+
+/// How connections are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    /// Idle connections kept in all.
+    pub size: usize,
+    /// How long an idle one is kept. Stays below what providers grant.
+    pub idle: Option<Duration>,
+    pub keepalive: Option<(Duration, Duration, usize)>,
+}
+
+/// The connector and its pools, shared by all requests.
+pub struct PingoraUpstream {
+    connector: Arc<Connector>,
+    pool: Pool,
+    /// Sets the pool keys of fresh connections apart, so that none is taken from the pool.
+    fresh: AtomicU64,
+}
+
+impl PingoraUpstream {
+    pub fn new(pool: Pool) -> Self {
+        let options = ConnectorOptions::new(pool.size);
+        PingoraUpstream { connector: Arc::new(Connector::new(Some(options))), pool, fresh: AtomicU64::new(1) }
+    }
+
+    fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> HttpPeer {
+        let mut options = PeerOptions::new();
+        options.idle_timeout = self.pool.idle;
+        options.verify_cert = endpoint.identity.verify;
+        options.verify_hostname = endpoint.identity.verify;
+        options.ca = endpoint.identity.roots.clone();
+        options.max_h2_streams = MAX_H2_STREAMS;
+        options.alpn = if endpoint.tls { ALPN::H2H1 } else { ALPN::H1 };
+        options.tcp_keepalive = self.pool.keepalive.map(|(idle, interval, count)| TcpKeepalive {
+            idle,
+            interval,
+            count,
+            #[cfg(target_os = "linux")]
+            user_timeout: Duration::ZERO,
+        });
+        HttpPeer {
+            _address: PingoraAddr::Inet(address),
+            scheme: if endpoint.tls { Scheme::HTTPS } else { Scheme::HTTP },
+            // An empty SNI would switch verification off; the host is never empty.
+            sni: endpoint.host.clone(),
+            proxy: None,
+            client_cert_key: endpoint.identity.client.clone(),
+            group_key: endpoint.identity.fingerprint,
+            options,
+        }
+    }
+
+    async fn open_any(
+        &self,
+        endpoint: &Endpoint,
+        fresh: bool,
+        deadline: Option<Instant>,
+    ) -> Result<PingoraCall, Fault> {
+        let candidates =
+            endpoint.addresses.candidates().await.map_err(|cause| Fault::new(FaultKind::Connect, cause))?;
+        let mut last = Fault::new(FaultKind::Connect, "the name has no address");
+        for (index, &address) in candidates.iter().enumerate() {
+            let more = index + 1 < candidates.len();
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let share =
+                if more { Some(left.map_or(NEXT_ADDRESS, |left| left.min(NEXT_ADDRESS))) } else { left };
+            match self.open_one(endpoint, address, fresh, share).await {
+                Ok(call) => {
+                    endpoint.addresses.worked(address);
+                    return Ok(call);
+                }
+                Err(fault) => {
+                    endpoint.addresses.failed(address);
+                    last = fault;
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn open_one(
+        &self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        fresh: bool,
+        budget: Option<Duration>,
+    ) -> Result<PingoraCall, Fault> {
+        let peer = self.peer(endpoint, address);
+        let opening = async {
+            if fresh {
+                let mut apart = peer.clone();
+                apart.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
+                self.connector.get_http_session(&apart).await
+            } else {
+                self.connector.get_http_session(&peer).await
+            }
+        };
+        let opened = match budget {
+            Some(budget) => pingora_timeout::timeout(budget, opening).await.map_err(|_| {
+                Fault::new(FaultKind::ConnectTimeout, format!("no connection within {budget:?}"))
+            })?,
+            None => opening.await,
+        };
+        let (session, reused) = opened.map_err(|error| connect_fault(&error))?;
+        Ok(PingoraCall {
+            connector: Arc::clone(&self.connector),
+            idle: self.pool.idle,
+            authority: endpoint.authority.clone(),
+            session,
+            peer,
+            reused,
+            answered: false,
+        })
+    }
+}
+
+impl Upstream for PingoraUpstream {
+    type Call = PingoraCall;
+
+    async fn open(
+        &self,
+        endpoint: &Endpoint,
+        fresh: bool,
+        budget: Option<Duration>,
+    ) -> Result<PingoraCall, Fault> {
+        let deadline = budget.map(|budget| Instant::now() + budget);
+        let opening = self.open_any(endpoint, fresh, deadline);
+        match budget {
+            // The lookup has no bound of its own.
+            Some(budget) if endpoint.addresses.needs_lookup() => {
+                pingora_timeout::timeout(budget, opening).await.unwrap_or_else(|_| {
+                    Err(Fault::new(FaultKind::ConnectTimeout, format!("no connection within {budget:?}")))
+                })
+            }
+            _ => opening.await,
+        }
+    }
+}
+
+/// One exchange over a Pingora session.
+pub struct PingoraCall {
+    connector: Arc<Connector>,
+    idle: Option<Duration>,
+    authority: header::HeaderValue,
+    session: HttpSession,
+    peer: HttpPeer,
+    reused: bool,
+    answered: bool,
+}
+
+impl PingoraCall {
+    fn request_header(&self, request: &Outgoing) -> Result<RequestHeader, Fault> {
+        let bad = |error| Fault::new(FaultKind::Protocol, error);
+        let mut head = RequestHeader::build_no_case(
+            Method::POST,
+            request.path.as_bytes(),
+            Some(request.headers.len() + 2),
+        )
+        .map_err(|error| bad(error.to_string()))?;
+        if matches!(self.session, HttpSession::H2(_)) {
+            let uri = Uri::builder()
+                .scheme("https")
+                .authority(self.authority.as_bytes())
+                .path_and_query(request.path.as_str())
+                .build()
+                .map_err(|error| bad(error.to_string()))?;
+            head.set_uri(uri);
+            head.set_version(Version::HTTP_2);
+        } else {
+            head.insert_header(header::HOST, self.authority.clone())
+                .map_err(|error| bad(error.to_string()))?;
+        }
+        for (name, value) in &request.headers {
+            head.append_header(name.clone(), value.clone()).map_err(|error| bad(error.to_string()))?;
+        }
+        head.insert_header(header::CONTENT_LENGTH, request.body.len())
+            .map_err(|error| bad(error.to_string()))?;
+        Ok(head)
+    }
+
+    fn fault(&self, error: &PingoraError) -> Fault {
+        let kind = match error.etype() {
+            ErrorType::InvalidHTTPHeader => FaultKind::Protocol,
+            _ if self.answered => FaultKind::Cut,
+            _ => FaultKind::Closed,
+        };
+        Fault::new(kind, brief(error))
+    }
+}
+
+impl Call for PingoraCall {
+    fn reused(&self) -> bool {
+        self.reused
+    }
+
+    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+        let head = Box::new(self.request_header(request)?);
+        self.session.write_request_header(head).await.map_err(|error| self.fault(&error))?;
+        self.session
+            .write_request_body(request.body.clone(), true)
+            .await
+            .map_err(|error| self.fault(&error))?;
+        self.session.finish_request_body().await.map_err(|error| self.fault(&error))
+    }
+
+    async fn head(&mut self) -> Result<u16, Fault> {
+        loop {
+            self.session.read_response_header().await.map_err(|error| self.fault(&error))?;
+            let status = self.session.response_header().map_or(0, |head| head.status.as_u16());
+            match status {
+                101 => return Err(Fault::new(FaultKind::Protocol, "an upgrade nobody asked for")),
+                100..=199 => {}
+                _ => {
+                    self.answered = true;
+                    return Ok(status);
+                }
+            }
+        }
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        static NONE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
+        self.session.response_header().map_or(&NONE, |head| &head.headers)
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+        self.session.read_response_body().await.map_err(|error| self.fault(&error))
+    }
+
+    fn close_delimited(&self) -> bool {
+        let headers = self.headers();
+        matches!(self.session, HttpSession::H1(_))
+            && !headers.contains_key(header::CONTENT_LENGTH)
+            && !headers.contains_key(header::TRANSFER_ENCODING)
+    }
+
+    async fn release(mut self) {
+        if let HttpSession::H1(session) = &mut self.session {
+            // Without this a connection is never reused.
+            session.respect_keepalive();
+        }
+        self.connector.release_http_session(self.session, &self.peer, self.idle).await;
+    }
+}
+
+fn connect_fault(error: &PingoraError) -> Fault {
+    let kind = match error.etype() {
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => FaultKind::ConnectTimeout,
+        _ => FaultKind::Connect,
+    };
+    Fault::new(kind, brief(error))
+}
+
+/// The error without the peer's description, which Pingora appends and which says too much.
+fn brief(error: &PingoraError) -> String {
+    match &error.cause {
+        Some(cause) => format!("{}: {cause}", error.etype().as_str()),
+        None => error.etype().as_str().to_owned(),
+    }
+}
+
+/// Streams per HTTP/2 connection; Pingora's default of one would not multiplex at all.
+const MAX_H2_STREAMS: usize = 50;
+/// How long one of several addresses may take before the next is tried.
+const NEXT_ADDRESS: Duration = Duration::from_secs(1);
