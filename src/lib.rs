@@ -19,12 +19,16 @@
 //!
 //! `resources` defines what operators write, `store` brings it in, `gateway` wires everything together.
 
+pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod document;
 pub mod error;
+pub mod gateway;
 pub mod life;
 pub mod policy;
+pub mod proxy;
 pub mod resources;
 pub mod routing;
 pub mod sim;

@@ -1,0 +1,117 @@
+//! Answers in one piece: the gateway's own, an upstream's, and every refusal.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+
+use super::downstream::{Broken, Downstream, ResponseHead};
+use super::exchange::Exchange;
+use super::node::Node;
+use super::routes::Found;
+use crate::dialect::DialectId;
+use crate::error::{Error, Kind};
+use crate::upstream::WholeAnswer;
+use crate::upstream::transport::Headers;
+
+/// Sends a body the gateway wrote itself.
+pub async fn local<D: Downstream>(
+    down: &mut D,
+    x: &mut Exchange,
+    status: u16,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Result<(), Error> {
+    let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+    send_whole(down, x, status, headers, body.into()).await
+}
+
+/// Sends an upstream's whole answer, a native refusal included.
+pub async fn upstream<D: Downstream>(
+    down: &mut D,
+    x: &mut Exchange,
+    answer: WholeAnswer,
+) -> Result<(), Error> {
+    x.usage = answer.usage;
+    let mut headers = answer.headers;
+    if !headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE) {
+        headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    }
+    x.error = answer.refused;
+    send_whole(down, x, answer.status, headers, answer.body).await
+}
+
+/// Answers a request that failed before anything was sent: in the caller's envelope, or not at all when
+/// there is nobody to read it.
+pub async fn refuse<D: Downstream, U>(node: &Node<U>, down: &mut D, x: &mut Exchange, error: Error) {
+    let body = x.envelope.dialect().write_error(&error, &x.id);
+    let headers = refusal_headers(x, &error);
+    let status = error.status();
+    let nobody = error.kind == Kind::CallerGone;
+    if matches!(error.kind, Kind::SlowCaller | Kind::CallerGone) || node.life.is_draining() {
+        down.close_after();
+    }
+    x.fail(error);
+    if nobody {
+        return down.abort().await;
+    }
+    // The caller may leave while it is being refused; the refusal stands in the record either way.
+    let _ = send_whole(down, x, status, headers, body.into()).await;
+}
+
+fn refusal_headers(x: &mut Exchange, error: &Error) -> Headers {
+    let mut headers: Headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    headers.append(&mut x.hints);
+    if let Some(seconds) =
+        error.retry_after.filter(|_| !headers.iter().any(|(name, _)| *name == header::RETRY_AFTER))
+    {
+        headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+    }
+    if let Found::WrongMethod(route) = &x.found
+        && let Ok(allow) = HeaderValue::from_str(&route.allow())
+    {
+        headers.push((header::ALLOW, allow));
+    }
+    headers
+}
+
+async fn send_whole<D: Downstream>(
+    down: &mut D,
+    x: &mut Exchange,
+    status: u16,
+    mut headers: Headers,
+    body: Bytes,
+) -> Result<(), Error> {
+    own_headers(x, &mut headers);
+    x.answered(status);
+    let length = body.len() as u64;
+    down.send_head(ResponseHead { status, headers, length: Some(length) }).await.map_err(gone)?;
+    if *down.method() != Method::HEAD {
+        down.send(body, true).await.map_err(gone)?;
+        x.response_bytes += length;
+    }
+    Ok(())
+}
+
+/// What every answer carries: who answered, and under which id. An upstream's own request id stays.
+pub fn own_headers(x: &Exchange, headers: &mut Headers) {
+    headers.push((header::SERVER, HeaderValue::from_static(SERVER)));
+    let Ok(id) = HeaderValue::from_str(&x.id) else { return };
+    let vendors = match x.envelope {
+        DialectId::OpenAiChat => HeaderName::from_static("x-request-id"),
+        DialectId::Anthropic => HeaderName::from_static("request-id"),
+    };
+    if !headers.iter().any(|(name, _)| *name == vendors) {
+        headers.push((vendors, id.clone()));
+    }
+    headers.push((HeaderName::from_static("x-aisix-request-id"), id));
+}
+
+/// A caller that does not take its answer has left or is too slow to serve.
+pub fn gone(broken: Broken) -> Error {
+    match broken {
+        Broken::Slow => Error::new(Kind::CallerGone, "the caller stopped reading its answer"),
+        _ => Error::new(Kind::CallerGone, "the caller left before its answer was complete"),
+    }
+}
+
+/// Value of the `Server` header.
+pub const SERVER: &str = concat!("AISIX/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,250 @@
+//! A caller's connection, wrapped so that a Pingora session sees exactly one message of it.
+//!
+//! The front reads a head, decides, and lends the connection to a session together with what it has read.
+//! The wrapper hands out the bytes of that message and no more; what follows waits here for the next turn.
+//! A session that looks whether the caller has left therefore sees the end of the connection and nothing
+//! else: a stray line break or a pipelined request is not taken for a departure.
+//!
+//! Writes are collected until they are flushed, so that head and body of an answer leave in one segment.
+
+use std::any::Any;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::SslDigest;
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::framing::BodyEnd;
+
+/// The wrapper.
+#[derive(Debug)]
+pub struct Conn {
+    inner: Stream,
+    /// Bytes of the current message that were read ahead.
+    ahead: BytesMut,
+    /// Bytes after the current message.
+    after: BytesMut,
+    /// End of the current message; None hands everything through.
+    end: Option<BodyEnd>,
+    out: Vec<u8>,
+    written: usize,
+}
+
+impl Conn {
+    pub fn new(inner: Stream) -> Self {
+        Conn { inner, ahead: BytesMut::new(), after: BytesMut::new(), end: None, out: Vec::new(), written: 0 }
+    }
+
+    /// Bytes that wait for the next turn.
+    pub fn pending(&self) -> &[u8] {
+        &self.after
+    }
+
+    /// Drops line breaks that stand before a request
+    /// (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>).
+    pub fn skip_line_breaks(&mut self) {
+        let breaks = self.after.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
+        self.after.advance(breaks);
+    }
+
+    /// Reads more bytes for the next turn. Zero at the end of the connection.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        use tokio::io::AsyncReadExt;
+        self.after.reserve(READ_AHEAD);
+        self.inner.read_buf(&mut self.after).await
+    }
+
+    /// Lends one message: its head of `head_len` pending bytes and whatever `end` says belongs to it.
+    pub fn lend(&mut self, head_len: usize, end: BodyEnd) {
+        self.ahead = self.after.split_to(head_len.min(self.after.len()));
+        self.end = Some(end);
+    }
+
+    /// Hands everything through from here on, what was read ahead first.
+    pub fn lend_all(&mut self) {
+        self.ahead = std::mem::take(&mut self.after);
+        self.end = None;
+    }
+
+    /// The wrapper out of the stream a session gave back.
+    pub fn from_stream(stream: Stream) -> Option<Self> {
+        let any: Box<dyn Any> = stream.into_any();
+        any.downcast::<Conn>().ok().map(|conn| *conn)
+    }
+
+    /// A session may have left a message unread; then the next one cannot be found.
+    pub fn at_boundary(&self) -> bool {
+        self.ahead.is_empty() && self.end.as_ref().is_none_or(BodyEnd::done)
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(end) = &mut self.end else { return Pin::new(&mut self.inner).poll_read(cx, buf) };
+        if end.done() {
+            return self.poll_departure(cx);
+        }
+        if self.after.is_empty() {
+            self.after.reserve(READ_AHEAD.max(buf.remaining().min(MAX_READ)));
+            let read = poll_read_into(&mut self.inner, cx, &mut self.after);
+            if ready!(read)? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let offered = self.after.len().min(buf.remaining());
+        let taken = end
+            .take(&self.after[..offered])
+            .map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
+        buf.put_slice(&self.after[..taken]);
+        self.after.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+
+    /// After the message only the end of the connection is news.
+    fn poll_departure(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.after.len() < MAX_AFTER {
+            self.after.reserve(READ_AHEAD);
+            let read = poll_read_into(&mut self.inner, cx, &mut self.after);
+            if ready!(read)? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        // A caller that sends that much ahead waits; it is looked at again when its turn comes.
+        Poll::Pending
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let wrote = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.out[self.written..]))?;
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += wrote;
+        }
+        self.written = 0;
+        self.out.clear();
+        if self.out.capacity() > KEPT_CAPACITY {
+            self.out = Vec::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn poll_read_into(inner: &mut Stream, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+    use tokio::io::AsyncReadExt;
+    let read = inner.read_buf(into);
+    tokio::pin!(read);
+    std::future::Future::poll(read, cx)
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return self.poll_message(cx, buf);
+        }
+        let taken = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..taken]);
+        self.ahead.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.out.len() + bytes.len() > MAX_COLLECTED {
+            ready!(self.poll_drain(cx))?;
+            if bytes.len() > MAX_COLLECTED {
+                return Pin::new(&mut self.inner).poll_write(cx, bytes);
+            }
+        }
+        self.out.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Conn {
+    async fn shutdown(&mut self) {
+        use tokio::io::AsyncWriteExt;
+        // Whether the peer still takes it does not matter: the connection ends here.
+        let _ = AsyncWriteExt::flush(self).await;
+        Shutdown::shutdown(&mut *self.inner).await;
+    }
+}
+
+impl UniqueID for Conn {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Conn {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Conn {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.inner.get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.inner.get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for Conn {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Conn {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+/// Peeking is declined: the front has looked already.
+#[async_trait]
+impl Peek for Conn {}
+
+const READ_AHEAD: usize = 4 * 1024;
+const MAX_READ: usize = 64 * 1024;
+/// Bytes taken in after a message while its answer is under way.
+const MAX_AFTER: usize = 64 * 1024;
+/// Bytes collected before they are written without a flush.
+const MAX_COLLECTED: usize = 32 * 1024;
+/// A larger output buffer is given back once it is empty.
+const KEPT_CAPACITY: usize = 4 * 1024;

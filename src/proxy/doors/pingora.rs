@@ -1,0 +1,261 @@
+//! The `ProxyHttp` door: Pingora's own HTTP/1.1 and HTTP/2 sessions.
+//!
+//! A modelled request never uses Pingora's forwarding: the head of an upstream's answer would reach the
+//! caller before its body is known, and nothing could fail over any more. The walk runs inside
+//! `proxy_upstream_filter` and answers there.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Version, header};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error as PingoraError, ErrorType};
+use pingora_http::ResponseHeader;
+use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+
+use crate::proxy::downstream::{Broken, Downstream, ResponseHead};
+use crate::proxy::lifecycle;
+use crate::proxy::node::Node;
+use crate::upstream::transport::{Headers, Upstream};
+
+/// Times of a caller's connection.
+#[derive(Clone, Copy, Debug)]
+pub struct DoorSettings {
+    /// Longest pause between two pieces of a request body.
+    pub read_timeout: Option<Duration>,
+    /// Longest time a caller may leave a piece of its answer unread.
+    pub write_timeout: Option<Duration>,
+}
+
+/// The door.
+pub struct Door<U: Upstream> {
+    node: Arc<Node<U>>,
+    settings: DoorSettings,
+}
+
+impl<U: Upstream> Door<U> {
+    pub fn new(node: Arc<Node<U>>, settings: DoorSettings) -> Self {
+        Door { node, settings }
+    }
+}
+
+#[async_trait]
+impl<U: Upstream> ProxyHttp for Door<U> {
+    type CTX = ();
+
+    fn new_ctx(&self) {}
+
+    async fn early_request_filter(&self, session: &mut Session, _ctx: &mut ()) -> pingora_error::Result<()> {
+        let session = session.as_downstream_mut();
+        session.set_write_timeout(self.settings.write_timeout);
+        session.set_read_timeout(self.settings.read_timeout);
+        // The walk drains what is left of a request itself, after its answer.
+        session.set_close_on_response_before_downstream_finish(false);
+        Ok(())
+    }
+
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        _ctx: &mut (),
+    ) -> pingora_error::Result<bool> {
+        let mut down = PingoraDown::new(session.as_downstream_mut(), self.settings);
+        lifecycle::serve(&*self.node, &mut down).await;
+        Ok(false)
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        _ctx: &mut (),
+    ) -> pingora_error::Result<Box<HttpPeer>> {
+        PingoraError::e_explain(ErrorType::InternalError, "modelled requests are never forwarded by Pingora")
+    }
+
+    /// Nothing is left to say: the walk has answered whatever could be answered.
+    async fn fail_to_proxy(
+        &self,
+        _session: &mut Session,
+        _error: &PingoraError,
+        _ctx: &mut (),
+    ) -> FailToProxy {
+        FailToProxy { error_code: 0, can_reuse_downstream: false }
+    }
+}
+
+/// [`Downstream`] over a Pingora session.
+pub struct PingoraDown<'s> {
+    session: &'s mut ServerSession,
+    settings: DoorSettings,
+    /// The caller waits for `100 Continue` before it sends its body.
+    waits: bool,
+    body_done: bool,
+    closing: bool,
+}
+
+impl<'s> PingoraDown<'s> {
+    fn new(session: &'s mut ServerSession, settings: DoorSettings) -> Self {
+        let request = session.req_header();
+        let waits = request.version == Version::HTTP_11
+            && request
+                .headers
+                .get(header::EXPECT)
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        PingoraDown { session, settings, waits, body_done: false, closing: false }
+    }
+
+    fn is_http1(&self) -> bool {
+        self.session.as_http1().is_some()
+    }
+}
+
+impl Downstream for PingoraDown<'_> {
+    fn method(&self) -> &Method {
+        &self.session.req_header().method
+    }
+
+    fn path(&self) -> &str {
+        self.session.req_header().uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.session.req_header().uri.query()
+    }
+
+    fn version(&self) -> &'static str {
+        match self.session.req_header().version {
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => "HTTP/1.1",
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.session.req_header().headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn header_values(&self, name: &str) -> Vec<&[u8]> {
+        self.session.req_header().headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+    }
+
+    fn headers_where(&self, keep: fn(&str) -> bool) -> Headers {
+        let headers = &self.session.req_header().headers;
+        headers
+            .iter()
+            .filter(|(name, _)| keep(name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.session.client_addr()?.as_inet().map(|address| address.ip())
+    }
+
+    async fn invite(&mut self) -> Result<(), Broken> {
+        if std::mem::take(&mut self.waits) {
+            self.session.write_continue_response().await.map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
+        let reading = self.session.read_request_body();
+        // Pingora bounds reads of HTTP/1.1 alone.
+        let read = match self.settings.read_timeout {
+            Some(timeout) => pingora_timeout::timeout(timeout, reading).await.map_err(|_| Broken::Slow)?,
+            None => reading.await,
+        };
+        let piece = read.map_err(|error| broken(&error))?;
+        self.body_done = piece.is_none();
+        Ok(piece)
+    }
+
+    async fn send_head(&mut self, head: ResponseHead) -> Result<(), Broken> {
+        if self.waits {
+            // The caller was never invited: what it will send now cannot be known.
+            self.close_after();
+        }
+        if self.closing {
+            self.session.set_keepalive(None);
+        }
+        let mut response =
+            ResponseHeader::build(head.status, Some(head.headers.len() + 3)).map_err(|_| Broken::Gone)?;
+        for (name, value) in head.headers {
+            response.append_header(name, value).map_err(|_| Broken::Gone)?;
+        }
+        match head.length {
+            Some(length) => response.insert_header(header::CONTENT_LENGTH, length),
+            None if self.session.req_header().version == Version::HTTP_11 => {
+                response.insert_header(header::TRANSFER_ENCODING, "chunked")
+            }
+            None => Ok(()),
+        }
+        .map_err(|_| Broken::Gone)?;
+        self.session.write_response_header(Box::new(response)).await.map_err(|error| broken(&error))
+    }
+
+    async fn send(&mut self, piece: Bytes, last: bool) -> Result<(), Broken> {
+        if piece.is_empty() && self.is_http1() {
+            // The end of an HTTP/1.1 body is written when the session finishes.
+            return Ok(());
+        }
+        self.session.write_response_body(piece, last).await.map_err(|error| broken(&error))
+    }
+
+    async fn gone(&mut self) {
+        // Only an error tells of a departure: the message has been read, so no data can come.
+        while self.session.read_body_or_idle(true).await.is_ok() {}
+    }
+
+    async fn drain(&mut self) {
+        if self.body_done || self.closing || !self.is_http1() || self.session.is_body_done() {
+            return;
+        }
+        let mut drained = 0;
+        let draining = async {
+            while let Ok(Some(piece)) = self.session.read_request_body().await {
+                drained += piece.len();
+                if drained > MAX_DRAINED_BYTES {
+                    return false;
+                }
+            }
+            true
+        };
+        if !pingora_timeout::timeout(DRAIN_PATIENCE, draining).await.unwrap_or(false) {
+            self.session.set_keepalive(None);
+        }
+    }
+
+    fn close_after(&mut self) {
+        self.closing = true;
+        self.session.set_keepalive(None);
+    }
+
+    async fn abort(&mut self) {
+        self.closing = true;
+        self.session.set_keepalive(None);
+        self.session.shutdown().await;
+    }
+}
+
+fn broken(error: &PingoraError) -> Broken {
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Broken::Slow,
+        _ if is_framing(error) => Broken::Framing("the request body is framed wrongly"),
+        _ => Broken::Gone,
+    }
+}
+
+/// Did our own check of the framing refuse a byte?
+fn is_framing(error: &PingoraError) -> bool {
+    let io = error.root_cause().downcast_ref::<std::io::Error>();
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// Bytes of a refused body that are read away so that the caller can read its answer.
+const MAX_DRAINED_BYTES: usize = 32 * 1024 * 1024;
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);

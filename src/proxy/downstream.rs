@@ -1,0 +1,96 @@
+//! The seam between the walk and whatever brought the request.
+//!
+//! A door parses a request, implements [`Downstream`] for it and calls [`super::serve`]. The walk reads and
+//! writes through this trait alone, so it behaves the same behind every door.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::error::{Error, Kind};
+use crate::upstream::transport::Headers;
+
+/// One request and the way back to its caller.
+pub trait Downstream: Send {
+    fn method(&self) -> &Method;
+
+    /// Path as sent, percent-encoded, without the query.
+    fn path(&self) -> &str;
+
+    fn query(&self) -> Option<&str>;
+
+    /// `HTTP/1.1` and the like.
+    fn version(&self) -> &'static str;
+
+    /// First value of a header; `name` in lower case.
+    fn header(&self, name: &str) -> Option<&[u8]>;
+
+    /// All values of a header in order.
+    fn header_values(&self, name: &str) -> Vec<&[u8]>;
+
+    /// Copies of the headers whose lower-case name `keep` accepts.
+    fn headers_where(&self, keep: fn(&str) -> bool) -> Headers;
+
+    /// Address of the peer, before any trusted proxy is considered.
+    fn peer(&self) -> Option<IpAddr>;
+
+    /// Tells a caller that waits for it (`Expect: 100-continue`) to send the body.
+    fn invite(&mut self) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// Next piece of the request body; None at its end. Bounded in time by the door.
+    fn read(&mut self) -> impl Future<Output = Result<Option<Bytes>, Broken>> + Send;
+
+    /// Sends the head of the answer. Exactly once.
+    fn send_head(&mut self, head: ResponseHead) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// Sends a piece of the body and lets it go at once, unless `last` follows anyway.
+    fn send(&mut self, piece: Bytes, last: bool) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// Resolves when the caller has left; never otherwise. May be dropped and called again.
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Reads what is left of the request so that the connection can serve again, within bounds; else the
+    /// connection will be closed after the answer.
+    fn drain(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Closes the connection after the answer.
+    fn close_after(&mut self);
+
+    /// Ends the exchange so that the caller can tell it from a complete answer.
+    fn abort(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Status and headers of an answer.
+#[derive(Debug, Default)]
+pub struct ResponseHead {
+    pub status: u16,
+    pub headers: Headers,
+    /// Length of the body; None streams it.
+    pub length: Option<u64>,
+}
+
+/// The caller's side failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The caller closed or reset.
+    Gone,
+    /// The caller did not send, or did not take, anything for too long.
+    Slow,
+    /// The body is framed wrongly.
+    Framing(&'static str),
+}
+
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Gone => Error::new(Kind::CallerGone, "the caller left"),
+            Broken::Slow => Error::new(
+                Kind::SlowCaller,
+                "the request took too long to arrive; send the whole body without pauses",
+            ),
+            Broken::Framing(what) => Error::bad_request(what),
+        }
+    }
+}

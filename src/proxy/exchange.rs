@@ -1,0 +1,118 @@
+//! Everything known about one request while it walks through the house.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::client;
+use super::downstream::Downstream;
+use super::node::{Node, World};
+use super::routes::{self, Found, Route};
+use super::tries::Tries;
+use crate::dialect::{DialectId, Usage};
+use crate::error::Error;
+use crate::policy::auth::Caller;
+use crate::policy::limits::Hold;
+use crate::resources::Model;
+use crate::upstream::transport::Headers;
+
+/// One request, owned by the task that serves it.
+pub struct Exchange {
+    pub id: String,
+    pub began: Instant,
+    pub at: SystemTime,
+    pub world: Arc<World>,
+    pub found: Found,
+    /// Dialect in which errors are written.
+    pub envelope: DialectId,
+    pub method: http::Method,
+    pub version: &'static str,
+    pub trace_id: Option<String>,
+    /// Result and reason of the credential check.
+    pub auth: Option<(&'static str, &'static str)>,
+    pub caller: Option<Caller>,
+    pub alias: Option<Arc<str>>,
+    pub model: Option<Arc<Model>>,
+    pub stream: bool,
+    pub hold: Option<Hold>,
+    pub tries: Tries,
+    pub usage: Usage,
+    /// Retry hints of the upstream that failed, for the error answer.
+    pub hints: Headers,
+    /// Status that was sent, or that stands for what happened.
+    pub status: u16,
+    pub error: Option<Error>,
+    pub head_sent: bool,
+    pub first_byte: Option<Duration>,
+    /// Waiting for upstreams after their first frame; the tries know the rest.
+    pub waited: Duration,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+}
+
+impl Exchange {
+    /// Begins with what the request line and the headers tell.
+    pub fn begin<D: Downstream, U>(node: &Node<U>, down: &D) -> Self {
+        let rewritten = rewrite(node, down.path());
+        let path = rewritten.as_deref().unwrap_or_else(|| down.path());
+        let found = routes::find(down.method(), path);
+        let envelope = match &found {
+            Found::Route(route) | Found::WrongMethod(route) => envelope(route, down),
+            Found::Unknown => routes::envelope_of(path),
+        };
+        Exchange {
+            id: client::request_id(&node.settings, down),
+            began: Instant::now(),
+            at: SystemTime::now(),
+            world: node.world.load_full(),
+            found,
+            envelope,
+            method: down.method().clone(),
+            version: down.version(),
+            trace_id: client::trace_id(down),
+            auth: None,
+            caller: None,
+            alias: None,
+            model: None,
+            stream: false,
+            hold: None,
+            tries: Tries::default(),
+            usage: Usage::default(),
+            hints: Headers::new(),
+            status: 0,
+            error: None,
+            head_sent: false,
+            first_byte: None,
+            waited: Duration::ZERO,
+            request_bytes: 0,
+            response_bytes: 0,
+        }
+    }
+
+    /// Remembers what stands for this request in log and metrics when no answer tells it.
+    pub fn fail(&mut self, error: Error) {
+        self.status = error.status();
+        self.error = Some(error);
+    }
+
+    /// Notes that the head of an answer is leaving.
+    pub fn answered(&mut self, status: u16) {
+        self.status = status;
+        self.head_sent = true;
+        self.first_byte = Some(self.began.elapsed());
+    }
+}
+
+/// A listing asked for in Anthropic's way is refused in Anthropic's way.
+fn envelope<D: Downstream>(route: &Route, down: &D) -> DialectId {
+    match route.action {
+        routes::Action::Models if down.header("anthropic-version").is_some() => DialectId::Anthropic,
+        _ => route.dialect,
+    }
+}
+
+/// The first rewrite rule that matches replaces what it matched, once.
+fn rewrite<U>(node: &Node<U>, path: &str) -> Option<String> {
+    let (rule, template) = node.settings.rewrites.iter().find(|(rule, _)| rule.is_match(path))?;
+    let rewritten = rule.replace(path, template.as_str()).into_owned();
+    rewritten.starts_with('/').then_some(rewritten)
+}

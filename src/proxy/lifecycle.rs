@@ -1,0 +1,219 @@
+//! One request, one function: the stages in the order in which a request meets them. The file to read first.
+
+use std::panic::AssertUnwindSafe;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::downstream::Downstream;
+use super::exchange::Exchange;
+use super::node::{InFlight, Node, World};
+use super::routes::{Action, Found};
+use super::{answer, body, client, models, relay, settle};
+use crate::dialect::Peek;
+use crate::error::{Error, Kind, Result};
+use crate::life::Probe;
+use crate::policy::auth::{self, Caller, Credentials};
+use crate::policy::{access, cache, guardrails, limits};
+use crate::routing::{self, Plan};
+use crate::upstream::transport::Upstream;
+use crate::upstream::{self, Answer, Ask, Operation, headers};
+
+/// Serves one request to its end, whatever happens, and settles it exactly once.
+pub async fn serve<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D) {
+    let _in_flight = InFlight::enter(&node.life, &node.telemetry.metrics);
+    let mut x = Exchange::begin(node, down);
+    let walked = AssertUnwindSafe(walk(node, down, &mut x)).catch_unwind().await;
+    match walked {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => failed(node, down, &mut x, error).await,
+        Err(_) => {
+            node.telemetry.metrics.panicked();
+            let defect = Error::new(
+                Kind::Internal,
+                "the gateway failed to serve this request; the operator's log says why",
+            );
+            failed(node, down, &mut x, defect).await;
+        }
+    }
+    down.drain().await;
+    settle::run(node, x);
+}
+
+/// Before the head an error is an answer; after it the only honest end is a broken one.
+async fn failed<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D, x: &mut Exchange, error: Error) {
+    if x.head_sent {
+        x.fail(error);
+        down.abort().await;
+    } else {
+        answer::refuse(node, down, x, error).await;
+    }
+}
+
+async fn walk<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D, x: &mut Exchange) -> Result<()> {
+    if node.life.is_draining() {
+        down.close_after();
+    }
+    let action = match &x.found {
+        Found::Route(route) => route.action,
+        Found::WrongMethod(_) => {
+            return Err(Error::new(Kind::WrongMethod, "this path does not take that method"));
+        }
+        Found::Unknown => return Err(Error::new(Kind::UnknownRoute, "there is nothing at this path")),
+    };
+    match action {
+        Action::Banner => {
+            answer::local(down, x, 200, TEXT, concat!("AISIX ", env!("CARGO_PKG_VERSION"), "\n")).await
+        }
+        Action::Livez => probe(node, down, x, Probe::Livez).await,
+        Action::Readyz => probe(node, down, x, Probe::Readyz).await,
+        Action::Models => list_models(node, down, x).await,
+        Action::Exchange(operation) => exchange(node, down, x, operation).await,
+    }
+}
+
+/// The walk itself. Each stage's output is the next one's input.
+async fn exchange<D: Downstream, U: Upstream>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
+    operation: Operation,
+) -> Result<()> {
+    body::check_declared(&node.settings, down)?;
+    let caller = identify(down, x)?;
+    let body = body::read(&node.settings, down, x).await?;
+    let peek = x.envelope.dialect().peek(&body)?;
+    let plan = resolve(x, &peek)?;
+    access::permit(&caller, &plan.requested, client::address(&node.settings, down))?;
+    routing::dispatchable(&plan)?;
+    x.hold = Some(limits::reserve(&caller, &plan)?);
+    guardrails::inspect(&caller, &plan.requested, &body)?;
+    if let Some(hit) = cache::recall(&caller, &plan.requested, &body) {
+        return answer::local(down, x, 200, JSON, hit.body).await;
+    }
+    match dispatch(node, down, x, operation, &caller, &plan, &body, &peek).await? {
+        Answer::Whole(whole) => answer::upstream(down, x, *whole).await,
+        Answer::Stream(stream) => {
+            relay::stream(node, down, x, *stream).await;
+            Ok(())
+        }
+    }
+}
+
+fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
+    let credentials =
+        Credentials { authorization: down.header("authorization"), x_api_key: down.header("x-api-key") };
+    let missing = credentials.authorization.is_none() && credentials.x_api_key.is_none();
+    let identified = auth::identify(&x.world.snapshot, credentials, SystemTime::now());
+    x.auth = Some(match &identified {
+        Ok(_) => ("allowed", "none"),
+        Err(error) => match error.code.as_deref() {
+            Some("api_key_expired") => ("denied", "key_expired"),
+            Some("api_key_disabled") => ("denied", "key_disabled"),
+            _ if missing => ("denied", "missing_credentials"),
+            _ => ("denied", "unknown_key"),
+        },
+    });
+    x.caller = identified.as_ref().ok().cloned();
+    identified
+}
+
+fn resolve(x: &mut Exchange, peek: &Peek) -> Result<Plan> {
+    x.stream = peek.stream;
+    x.alias = Some(peek.model.as_str().into());
+    let plan = routing::resolve(&x.world.snapshot, &peek.model)?;
+    x.model = Some(plan.requested.model.clone());
+    Ok(plan)
+}
+
+/// Asks the plan's targets, for as long as the caller is there.
+#[expect(clippy::too_many_arguments, reason = "the stages' outputs, each of its own type, meet here")]
+async fn dispatch<D: Downstream, U: Upstream>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
+    operation: Operation,
+    caller: &Caller,
+    plan: &Plan,
+    body: &Bytes,
+    peek: &Peek,
+) -> Result<Answer<U::Call>> {
+    let forwarded = down.headers_where(headers::forwards);
+    let query = down.query().map(str::to_owned);
+    let (id, world) = (&x.id, &x.world);
+    let fill = |name: &str| template_value(name, id, caller, plan, world);
+    let ask = Ask {
+        operation,
+        dialect: x.envelope,
+        body,
+        peek,
+        alias: &plan.requested.alias,
+        headers: &forwarded,
+        query: query.as_deref(),
+        request_id: id,
+        fill: &fill,
+    };
+    let asking =
+        upstream::dispatch(&node.upstream, &world.endpoints, plan, &ask, &node.settings.policy, &mut x.tries);
+    let left = node.settings.total.map(|total| total.saturating_sub(x.began.elapsed()));
+    let answered = tokio::select! {
+        biased;
+        answered = asking => answered,
+        () = down.gone() => return Err(Error::new(Kind::CallerGone, "the caller left before its answer began")),
+        () = relay::sleep(left) => return Err(relay::out_of_time(node.settings.total)),
+    };
+    answered.map_err(|failure| {
+        x.hints = failure.hints;
+        failure.error
+    })
+}
+
+/// Value of a `${name}` in an operator's default header.
+fn template_value(
+    name: &str,
+    request_id: &str,
+    caller: &Caller,
+    plan: &Plan,
+    world: &World,
+) -> Option<String> {
+    let target = plan.targets.first()?;
+    match name {
+        "request.id" => Some(request_id.to_owned()),
+        "request.api_key.id" => Some(caller.key.id.clone()),
+        "request.api_key.name" => caller.key.display_name.clone(),
+        "request.api_key.team_id" => caller.key.team_id.clone(),
+        "request.api_key.user_id" => caller.key.user_id.clone(),
+        "model.id" => Some(target.model.id.clone()),
+        "model.name" => Some(target.model.display_name.clone()),
+        "provider_key.id" => target.model.provider_key_id.clone(),
+        "provider_key.name" => {
+            let key = world.snapshot.provider_key(target.model.provider_key_id.as_deref()?)?;
+            Some(key.display_name.clone())
+        }
+        _ => None,
+    }
+}
+
+async fn list_models<D: Downstream, U: Upstream>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
+) -> Result<()> {
+    let caller = identify(down, x)?;
+    let list = models::list(&node.settings, &x.world, &caller, x.envelope, down.query());
+    answer::local(down, x, 200, JSON, list).await
+}
+
+async fn probe<D: Downstream, U: Upstream>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
+    probe: Probe,
+) -> Result<()> {
+    let (status, text) = node.life.probe(probe, down.query());
+    answer::local(down, x, status, TEXT, text).await
+}
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";

@@ -1,0 +1,25 @@
+//! The front door and the one walk through the house.
+//!
+//! [`lifecycle`] is the file to read first: the stages of a request as one function. The doors below
+//! [`doors`] bring requests to it and know nothing of what happens to them.
+
+mod answer;
+mod body;
+mod client;
+pub mod doors;
+pub mod downstream;
+mod exchange;
+mod lifecycle;
+mod models;
+mod node;
+mod relay;
+pub mod routes;
+mod settle;
+mod tries;
+
+#[cfg(test)]
+mod tests;
+
+pub use exchange::Exchange;
+pub use lifecycle::serve;
+pub use node::{InFlight, Node, Settings, World};

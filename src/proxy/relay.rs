@@ -1,0 +1,194 @@
+//! Frames from upstream to caller, one after the other, until one of the two ends it.
+//!
+//! What arrived together leaves together, and nothing waits for more. While the caller does not read,
+//! nothing is read from the upstream either. When the caller leaves, the upstream is cut at once; when the
+//! upstream breaks off, the caller gets an error frame and no success terminator.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, header};
+
+use super::answer::{gone, own_headers};
+use super::downstream::{Downstream, ResponseHead};
+use super::exchange::Exchange;
+use super::node::Node;
+use crate::dialect::StreamPass;
+use crate::error::{Error, Kind};
+use crate::upstream::StreamAnswer;
+use crate::upstream::transport::{Call, Fault};
+
+/// Relays a stream to its end. Failures after this point are told in-band, so this never fails.
+pub async fn stream<D: Downstream, U, C: Call>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
+    answer: StreamAnswer<C>,
+) {
+    let StreamAnswer { status, headers, mut call, mut pass, first, ended, gap } = answer;
+    let times = Times { heartbeat: node.settings.heartbeat, gap, total: node.settings.total };
+    let head = ResponseHead { status, headers: stream_headers(x, headers), length: None };
+    x.answered(status);
+    let relayed = async {
+        down.send_head(head).await.map_err(gone)?;
+        deliver(down, x, first).await?;
+        if !ended {
+            pump(times, down, x, &mut call, pass.as_mut()).await?;
+        }
+        complete(&call, pass.as_ref())
+    }
+    .await;
+    x.usage = *pass.usage();
+    match relayed {
+        Ok(()) => {
+            note_in_band_error(x, pass.as_ref());
+            let _ = down.send(Bytes::new(), true).await;
+            call.release().await;
+        }
+        Err(error) => {
+            // Dropped before anything is written, so that an upstream never works for a caller who left.
+            drop(call);
+            break_off(down, x, error).await;
+        }
+    }
+}
+
+/// The bounds of a stream. None = no bound.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Silence after which the caller gets a sign of life.
+    heartbeat: Option<Duration>,
+    /// Longest silence of the upstream.
+    gap: Option<Duration>,
+    /// Longest time since the request began.
+    total: Option<Duration>,
+}
+
+async fn pump<D: Downstream, C: Call>(
+    times: Times,
+    down: &mut D,
+    x: &mut Exchange,
+    call: &mut C,
+    pass: &mut dyn StreamPass,
+) -> Result<(), Error> {
+    loop {
+        let began = Instant::now();
+        let arrived = next_chunk(times, down, x, call).await;
+        x.waited += began.elapsed();
+        match arrived? {
+            Some(chunk) => {
+                let frames = pass.push(chunk)?;
+                deliver(down, x, frames).await?;
+            }
+            None => {
+                let tail = pass.finish();
+                return deliver(down, x, tail).await;
+            }
+        }
+    }
+}
+
+/// The next chunk, with signs of life for the caller while there is none.
+async fn next_chunk<D: Downstream, C: Call>(
+    times: Times,
+    down: &mut D,
+    x: &mut Exchange,
+    call: &mut C,
+) -> Result<Option<Bytes>, Error> {
+    let mut silent = Duration::ZERO;
+    let chunk = call.chunk();
+    tokio::pin!(chunk);
+    loop {
+        let gap_left = times.gap.map(|gap| gap.saturating_sub(silent));
+        let total_left = times.total.map(|total| total.saturating_sub(x.began.elapsed()));
+        let wait = [times.heartbeat, gap_left, total_left].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            chunk = &mut chunk => return chunk.map_err(|fault| cut(&fault)),
+            () = down.gone() => return Err(Error::new(Kind::CallerGone, "the caller left in the middle of a stream")),
+            () = sleep(wait) => {}
+        }
+        silent += wait.unwrap_or_default();
+        if times.gap.is_some_and(|gap| silent >= gap) {
+            return Err(out_of_time(times.gap));
+        }
+        if times.total.is_some_and(|total| x.began.elapsed() >= total) {
+            return Err(out_of_time(times.total));
+        }
+        deliver(down, x, Bytes::from_static(HEARTBEAT)).await?;
+    }
+}
+
+/// The error of a bound that was reached.
+pub fn out_of_time(bound: Option<Duration>) -> Error {
+    let millis = bound.unwrap_or_default().as_millis();
+    Error::new(Kind::UpstreamTimeout, format!("upstream request timed out after {millis} ms"))
+}
+
+/// Sleeps for a while, or for ever.
+pub async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => pingora_timeout::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn deliver<D: Downstream>(down: &mut D, x: &mut Exchange, frames: Bytes) -> Result<(), Error> {
+    if frames.is_empty() {
+        return Ok(());
+    }
+    let length = frames.len() as u64;
+    down.send(frames, false).await.map_err(gone)?;
+    x.response_bytes += length;
+    Ok(())
+}
+
+/// A body that only the end of the connection ends must say itself that it is complete.
+fn complete<C: Call>(call: &C, pass: &dyn StreamPass) -> Result<(), Error> {
+    if call.close_delimited() && !pass.complete() {
+        return Err(Error::new(Kind::UpstreamCut, "the upstream ended its stream without completing it"));
+    }
+    Ok(())
+}
+
+/// The upstream reported an error by its own means; the caller has it already, the record needs it too.
+fn note_in_band_error(x: &mut Exchange, pass: &dyn StreamPass) {
+    if let Some(problem) = pass.problem() {
+        let error = Error::new(Kind::UpstreamFailed, "the upstream ended its stream with an error")
+            .because(problem.message.as_deref().unwrap_or("no message"));
+        x.tries.spoil(&error);
+        x.fail(error);
+    }
+}
+
+async fn break_off<D: Downstream>(down: &mut D, x: &mut Exchange, error: Error) {
+    if error.kind == Kind::CallerGone {
+        x.fail(error);
+        return down.abort().await;
+    }
+    let frame = x.envelope.dialect().error_frame(&error, &x.id);
+    x.tries.spoil(&error);
+    x.fail(error);
+    down.close_after();
+    let _ = deliver(down, x, frame).await;
+    let _ = down.send(Bytes::new(), true).await;
+}
+
+fn cut(fault: &Fault) -> Error {
+    Error::new(Kind::UpstreamCut, "the upstream broke off in the middle of its stream").because(&fault.cause)
+}
+
+fn stream_headers(
+    x: &Exchange,
+    mut headers: crate::upstream::transport::Headers,
+) -> crate::upstream::transport::Headers {
+    headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+    // Asks reverse proxies in front of the gateway not to collect the stream.
+    headers.push((http::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
+    own_headers(x, &mut headers);
+    headers
+}
+
+/// A comment, which clients of event streams pass over
+/// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>).
+const HEARTBEAT: &[u8] = b":\n\n";
