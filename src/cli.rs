@@ -98,6 +98,9 @@ fn serve(path: Option<PathBuf>) -> Result<(), String> {
         }
     };
     start_logging(&config.observability.log_level);
+    for notice in config.dormant() {
+        tracing::warn!("{notice}");
+    }
     gateway::run(config, source)
 }
 

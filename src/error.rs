@@ -195,9 +195,14 @@ impl Error {
     }
 }
 
+/// What the log says. The words of an upstream are the caller's alone and left out.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.row().name, self.message)?;
+        f.write_str(self.kind.row().name)?;
+        // An upstream's own words may quote a prompt or a key.
+        if self.kind != Kind::UpstreamRefused {
+            write!(f, ": {}", self.message)?;
+        }
         match &self.cause {
             Some(cause) => write!(f, " ({cause})"),
             None => Ok(()),

@@ -119,7 +119,7 @@ fn add_services(
         let app = HttpServer::new_app(MetricsApp {
             metrics: Arc::clone(&node.telemetry.metrics),
             board: Arc::clone(board),
-            path: config.observability.metrics.prometheus.path.clone(),
+            path: config.observability.metrics.prometheus.path(),
             log_drops,
         });
         server.add_service(Listener::new("metrics", socket, None, app, Some(1)));

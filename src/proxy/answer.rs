@@ -6,11 +6,11 @@ use http::{HeaderName, HeaderValue, Method, header};
 use super::downstream::{Broken, Downstream, ResponseHead};
 use super::exchange::Exchange;
 use super::node::Node;
-use super::routes::Found;
+use super::routes::{Action, Found, Route};
 use crate::dialect::DialectId;
 use crate::error::{Error, Kind};
-use crate::upstream::WholeAnswer;
 use crate::upstream::transport::Headers;
+use crate::upstream::{Operation, WholeAnswer};
 
 /// Sends a body the gateway wrote itself.
 pub async fn local<D: Downstream>(
@@ -20,7 +20,10 @@ pub async fn local<D: Downstream>(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Result<(), Error> {
-    let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+    let headers = vec![
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
     send_whole(down, x, status, headers, body.into()).await
 }
 
@@ -80,8 +83,8 @@ async fn send_whole<D: Downstream>(
     mut headers: Headers,
     body: Bytes,
 ) -> Result<(), Error> {
-    own_headers(x, &mut headers);
     x.answered(status);
+    own_headers(x, &mut headers);
     let length = body.len() as u64;
     down.send_head(ResponseHead { status, headers, length: Some(length) }).await.map_err(gone)?;
     if *down.method() != Method::HEAD {
@@ -101,6 +104,11 @@ pub fn own_headers(x: &Exchange, headers: &mut Headers) {
     };
     if !headers.iter().any(|(name, _)| *name == vendors) {
         headers.push((vendors, id.clone()));
+    }
+    if let Found::Route(Route { action: Action::Exchange(Operation::Chat), .. }) = &x.found
+        && x.status < 300
+    {
+        headers.push((HeaderName::from_static("x-aisix-call-id"), id.clone()));
     }
     headers.push((HeaderName::from_static("x-aisix-request-id"), id));
 }

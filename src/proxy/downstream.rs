@@ -51,15 +51,36 @@ pub trait Downstream: Send {
     /// Resolves when the caller has left; never otherwise. May be dropped and called again.
     fn gone(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Reads what is left of the request so that the connection can serve again, within bounds; else the
-    /// connection will be closed after the answer.
-    fn drain(&mut self) -> impl Future<Output = ()> + Send;
+    /// Lets the answer go and reads what is left of the request, so that the connection can serve again.
+    /// When that takes too much or too long the connection is closed instead.
+    fn drain(&mut self) -> impl Future<Output = Drained> + Send;
 
     /// Closes the connection after the answer.
     fn close_after(&mut self);
 
     /// Ends the exchange so that the caller can tell it from a complete answer.
     fn abort(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// How the rest of a request that was answered early ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    Completed,
+    CapReached,
+    TimedOut,
+    ReadError,
+}
+
+impl Drained {
+    /// Label in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Drained::Completed => "completed",
+            Drained::CapReached => "cap_reached",
+            Drained::TimedOut => "timeout",
+            Drained::ReadError => "client_read_error",
+        }
+    }
 }
 
 /// Status and headers of an answer.

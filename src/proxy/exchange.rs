@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::client;
-use super::downstream::Downstream;
+use super::downstream::{Downstream, Drained};
 use super::node::{Node, World};
 use super::routes::{self, Found, Route};
 use super::tries::Tries;
@@ -47,6 +47,8 @@ pub struct Exchange {
     pub waited: Duration,
     pub request_bytes: u64,
     pub response_bytes: u64,
+    /// What became of the rest of the request, once it was answered.
+    pub drained: Option<Drained>,
 }
 
 impl Exchange {
@@ -85,6 +87,7 @@ impl Exchange {
             waited: Duration::ZERO,
             request_bytes: 0,
             response_bytes: 0,
+            drained: None,
         }
     }
 

@@ -10,7 +10,8 @@ use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::node::{InFlight, Node, World};
 use super::routes::{Action, Found};
-use super::{answer, body, client, models, relay, settle};
+use super::settle::Settling;
+use super::{answer, body, client, models, relay};
 use crate::dialect::Peek;
 use crate::error::{Error, Kind, Result};
 use crate::life::Probe;
@@ -23,22 +24,23 @@ use crate::upstream::{self, Answer, Ask, Operation, headers};
 /// Serves one request to its end, whatever happens, and settles it exactly once.
 pub async fn serve<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D) {
     let _in_flight = InFlight::enter(&node.life, &node.telemetry.metrics);
-    let mut x = Exchange::begin(node, down);
-    let walked = AssertUnwindSafe(walk(node, down, &mut x)).catch_unwind().await;
+    let mut settling = Settling::new(node, Exchange::begin(node, down));
+    let x = settling.exchange();
+    let walked = AssertUnwindSafe(walk(node, down, x)).catch_unwind().await;
     match walked {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => failed(node, down, &mut x, error).await,
+        Ok(Err(error)) => failed(node, down, x, error).await,
         Err(_) => {
             node.telemetry.metrics.panicked();
             let defect = Error::new(
                 Kind::Internal,
                 "the gateway failed to serve this request; the operator's log says why",
             );
-            failed(node, down, &mut x, defect).await;
+            failed(node, down, x, defect).await;
         }
     }
-    down.drain().await;
-    settle::run(node, x);
+    x.drained = Some(down.drain().await);
+    settling.settle();
 }
 
 /// Before the head an error is an answer; after it the only honest end is a broken one.

@@ -16,6 +16,7 @@ use super::node::Node;
 use crate::dialect::StreamPass;
 use crate::error::{Error, Kind};
 use crate::upstream::StreamAnswer;
+use crate::upstream::attempt::classified;
 use crate::upstream::transport::{Call, Fault};
 
 /// Relays a stream to its end. Failures after this point are told in-band, so this never fails.
@@ -27,8 +28,8 @@ pub async fn stream<D: Downstream, U, C: Call>(
 ) {
     let StreamAnswer { status, headers, mut call, mut pass, first, ended, gap } = answer;
     let times = Times { heartbeat: node.settings.heartbeat, gap, total: node.settings.total };
-    let head = ResponseHead { status, headers: stream_headers(x, headers), length: None };
     x.answered(status);
+    let head = ResponseHead { status, headers: stream_headers(x, headers), length: None };
     let relayed = async {
         down.send_head(head).await.map_err(gone)?;
         deliver(down, x, first).await?;
@@ -75,12 +76,15 @@ async fn pump<D: Downstream, C: Call>(
         let began = Instant::now();
         let arrived = next_chunk(times, down, x, call).await;
         x.waited += began.elapsed();
-        match arrived? {
-            Some(chunk) => {
+        match arrived {
+            // The stream has said that it is complete; how its connection ends changes nothing.
+            Err(error) if pass.complete() && error.kind == Kind::UpstreamCut => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(Some(chunk)) => {
                 let frames = pass.push(chunk)?;
                 deliver(down, x, frames).await?;
             }
-            None => {
+            Ok(None) => {
                 let tail = pass.finish();
                 return deliver(down, x, tail).await;
             }
@@ -155,7 +159,7 @@ fn complete<C: Call>(call: &C, pass: &dyn StreamPass) -> Result<(), Error> {
 fn note_in_band_error(x: &mut Exchange, pass: &dyn StreamPass) {
     if let Some(problem) = pass.problem() {
         let error = Error::new(Kind::UpstreamFailed, "the upstream ended its stream with an error")
-            .because(problem.message.as_deref().unwrap_or("no message"));
+            .because(classified(0, problem));
         x.tries.spoil(&error);
         x.fail(error);
     }

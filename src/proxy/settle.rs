@@ -1,19 +1,56 @@
 //! The end of every request: what was reserved becomes what was used, and the world is told, once.
 
+use super::downstream::Drained;
 use super::exchange::Exchange;
 use super::node::Node;
 use super::routes::{Action, Found};
+use crate::dialect::DialectId;
+use crate::error::{Error, Kind};
 use crate::telemetry::{Record, TokenCounts};
 
+/// Holds an exchange until it is settled. Should the task that serves it be dropped, as the end of the
+/// process does, it is settled all the same.
+pub struct Settling<'n, U> {
+    node: &'n Node<U>,
+    exchange: Option<Box<Exchange>>,
+}
+
+impl<'n, U> Settling<'n, U> {
+    pub fn new(node: &'n Node<U>, exchange: Exchange) -> Self {
+        Settling { node, exchange: Some(Box::new(exchange)) }
+    }
+
+    pub fn exchange(&mut self) -> &mut Exchange {
+        self.exchange.as_mut().expect("taken only by settle, which consumes")
+    }
+
+    /// The request has ended.
+    pub fn settle(mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            run(self.node, *exchange);
+        }
+    }
+}
+
+impl<U> Drop for Settling<'_, U> {
+    fn drop(&mut self) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.fail(Error::new(Kind::Draining, "the gateway stopped before the answer was complete"));
+            run(self.node, *exchange);
+        }
+    }
+}
+
 /// Commits the hold and emits the record. The only caller of `telemetry.emit`.
-pub fn run<U>(node: &Node<U>, mut x: Exchange) {
+fn run<U>(node: &Node<U>, mut x: Exchange) {
     if let Some(hold) = x.hold.take() {
         hold.commit(&x.usage);
     }
     if is_probe(&x) {
         return;
     }
-    let attempts = x.tries.finish().to_vec();
+    let unfinished = x.error.as_ref().map_or(Kind::Internal, |error| error.kind);
+    let attempts = x.tries.finish(unfinished);
     let duration = x.began.elapsed();
     node.telemetry.emit(&Record {
         at: x.at,
@@ -38,12 +75,19 @@ pub fn run<U>(node: &Node<U>, mut x: Exchange) {
         first_byte: x.first_byte,
         request_bytes: x.request_bytes,
         response_bytes: x.response_bytes,
+        over_limit: over_limit(&x),
     });
 }
 
 /// Probes come every second and say nothing about traffic; they are neither counted nor logged.
 fn is_probe(x: &Exchange) -> bool {
     matches!(&x.found, Found::Route(route) if matches!(route.action, Action::Livez | Action::Readyz | Action::Banner))
+}
+
+/// A body that was too large is counted with what became of the rest of it.
+fn over_limit(x: &Exchange) -> Option<&'static str> {
+    let refused = x.error.as_ref().is_some_and(|error| error.kind == Kind::BodyTooLarge);
+    refused.then(|| x.drained.map_or("client_read_error", Drained::name))
 }
 
 fn endpoint(found: &Found) -> &'static str {
@@ -65,12 +109,7 @@ fn tokens(x: &Exchange) -> TokenCounts {
 }
 
 /// Tells about bytes that never became a request.
-pub fn unparsed<U>(
-    node: &Node<U>,
-    id: &str,
-    envelope: crate::dialect::DialectId,
-    error: crate::error::Error,
-) {
+pub fn unparsed<U>(node: &Node<U>, id: &str, envelope: DialectId, error: &Error) {
     node.telemetry.emit(&Record {
         at: std::time::SystemTime::now(),
         request_id: id,
@@ -94,5 +133,6 @@ pub fn unparsed<U>(
         upstream: std::time::Duration::ZERO,
         request_bytes: 0,
         response_bytes: 0,
+        over_limit: None,
     });
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 
-use super::downstream::{Broken, Downstream, ResponseHead};
+use super::downstream::{Broken, Downstream, Drained, ResponseHead};
 use super::{Node, Settings, World, serve};
 use crate::life::Life;
 use crate::resources::{ApiKey, Model, ProviderKey, Snapshot};
@@ -105,7 +105,9 @@ impl Downstream for Caller {
             std::future::pending::<()>().await;
         }
     }
-    async fn drain(&mut self) {}
+    async fn drain(&mut self) -> Drained {
+        Drained::Completed
+    }
     fn close_after(&mut self) {}
     async fn abort(&mut self) {
         self.aborted = true;

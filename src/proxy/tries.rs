@@ -33,7 +33,7 @@ impl Ledger for Tries {
             provider_key_id: endpoint.provider_key_id.clone(),
             provider_key_name: endpoint.provider_key_name.clone(),
             status: None,
-            outcome: Kind::CallerGone.row().name,
+            outcome: "",
             reused: false,
             connect: None,
             head: None,
@@ -53,10 +53,10 @@ impl Ledger for Tries {
 }
 
 impl Tries {
-    /// All tries; one that was abandoned counts as ended by the caller's leaving.
-    pub fn finish(&mut self) -> &[Attempt] {
-        self.close(Kind::CallerGone.row().name);
-        &self.finished
+    /// All tries; one that was abandoned ended by what ended the request.
+    pub fn finish(&mut self, unfinished: Kind) -> Vec<Attempt> {
+        self.close(unfinished.row().name);
+        std::mem::take(&mut self.finished)
     }
 
     /// The answer that had begun failed after all.

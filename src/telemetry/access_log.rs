@@ -329,6 +329,7 @@ mod tests {
             upstream: Duration::from_micros(1000),
             request_bytes: 10,
             response_bytes: 20,
+            over_limit: None,
         }
     }
 

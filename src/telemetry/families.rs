@@ -65,6 +65,7 @@ pub(super) const CONFIG_REVISION: usize = 17;
 pub(super) const CONFIG_LAST_OK: usize = 18;
 pub(super) const LOG_DROPS: usize = 19;
 pub(super) const PANICS: usize = 20;
+pub(super) const BODY_LIMIT: usize = 21;
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
@@ -155,6 +156,12 @@ pub static FAMILIES: &[Family] = &[
         "Access log lines given up because the writer could not keep pace.",
     ),
     family("aisix_panics_total", Counter, &[], "Requests ended by a defect of the gateway."),
+    family(
+        "aisix_proxy_request_body_limit_rejections_total",
+        Counter,
+        &["endpoint", "inbound_protocol", "outcome"],
+        "Bodies beyond the limit, by how reading the rest away ended.",
+    ),
 ];
 
 /// The reference page of all families.

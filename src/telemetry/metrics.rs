@@ -51,6 +51,9 @@ impl Metrics {
         if let Some((result, reason)) = record.auth {
             self.counter(families::AUTH, &["api_key", result, reason], 1);
         }
+        if let Some(outcome) = record.over_limit {
+            self.counter(families::BODY_LIMIT, &[record.endpoint, record.inbound_protocol, outcome], 1);
+        }
         for attempt in record.attempts {
             self.observe_attempt(attempt);
         }
@@ -271,6 +274,7 @@ mod tests {
             (families::ATTEMPTS_FAILED, "aisix_deployment_failure_responses_total"),
             (families::CONFIG_LAST_OK, "aisix_config_last_reload_successful"),
             (families::PANICS, "aisix_panics_total"),
+            (families::BODY_LIMIT, "aisix_proxy_request_body_limit_rejections_total"),
         ] {
             assert_eq!(FAMILIES[index].name, name);
         }

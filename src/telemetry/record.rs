@@ -39,6 +39,8 @@ pub struct Record<'a> {
     pub upstream: Duration,
     pub request_bytes: u64,
     pub response_bytes: u64,
+    /// How draining a body beyond the limit ended.
+    pub over_limit: Option<&'static str>,
 }
 
 /// Tokens as the provider reported them.

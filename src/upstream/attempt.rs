@@ -328,14 +328,33 @@ fn refusal_error(status: u16, problem: &Problem, headers: &HeaderMap) -> Error {
         }
         _ => Error::new(Kind::UpstreamFailed, format!("upstream returned {status}")),
     };
-    let error = match problem.message.as_deref() {
-        Some(message) if status == 401 || status >= 500 => error.because(message),
-        _ => error,
-    };
+    let error = error.because(classified(status, problem));
     match retry_after(headers) {
         Some(seconds) => error.retry_after(seconds),
         None => error,
     }
+}
+
+/// What the log may say about an upstream's refusal: its status, type and code. Its words may quote a prompt
+/// or a key.
+pub fn classified(status: u16, problem: &Problem) -> String {
+    let mut text = match problem.status.unwrap_or(status) {
+        0 => "in-band error".to_owned(),
+        status => format!("status {status}"),
+    };
+    let names = [("type", &problem.kind), ("code", &problem.code)];
+    for (label, name) in names {
+        let name =
+            name.as_deref().filter(|name| name.len() <= MAX_NAME_BYTES && name.bytes().all(is_name_byte));
+        if let Some(name) = name {
+            text.push_str(&format!(", {label} {name}"));
+        }
+    }
+    text
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// An error frame where the first event should have been: the stream never began.
@@ -343,7 +362,7 @@ fn in_band_failure(problem: &Problem) -> Failure {
     match problem.status {
         Some(status @ 400..=499) => refusal_error(status, problem, &HeaderMap::new()).into(),
         _ => Error::new(Kind::UpstreamFailed, "the upstream began its stream with an error")
-            .because(problem.message.as_deref().unwrap_or("no message"))
+            .because(classified(0, problem))
             .into(),
     }
 }
@@ -519,6 +538,8 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 const MAX_DRAINED_BYTES: usize = 256 * 1024;
 const MAX_ID_CHARS: usize = 128;
+/// Longer ones are no type or code.
+const MAX_NAME_BYTES: usize = 64;
 /// A day; anything longer is not a hint but a mistake.
 const MAX_RETRY_AFTER: f64 = 86_400.0;
 

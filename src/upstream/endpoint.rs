@@ -116,7 +116,7 @@ impl Endpoint {
             root: address.path,
             own_headers,
             templates,
-            only_headers: key.request.forward_client_headers.clone(),
+            only_headers: lower_case(&key.request.forward_client_headers),
             identity: trust.for_key(key)?,
         })
     }
@@ -132,6 +132,11 @@ impl Endpoint {
         }
         path
     }
+}
+
+/// Header names have no case.
+fn lower_case(patterns: &[Glob]) -> Vec<Glob> {
+    patterns.iter().map(|pattern| Glob::new(pattern.as_str().to_ascii_lowercase())).collect()
 }
 
 /// The wire format: a vendor of its own kind first, else the adapter the operator named, else the row.

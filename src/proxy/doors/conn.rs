@@ -11,6 +11,7 @@ use std::any::Any;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -38,11 +39,21 @@ pub struct Conn {
     end: Option<BodyEnd>,
     out: Vec<u8>,
     written: usize,
+    /// Nothing more is written, whoever asks.
+    cut: AtomicBool,
 }
 
 impl Conn {
     pub fn new(inner: Stream) -> Self {
-        Conn { inner, ahead: BytesMut::new(), after: BytesMut::new(), end: None, out: Vec::new(), written: 0 }
+        Conn {
+            inner,
+            ahead: BytesMut::new(),
+            after: BytesMut::new(),
+            end: None,
+            out: Vec::new(),
+            written: 0,
+            cut: AtomicBool::new(false),
+        }
     }
 
     /// Bytes that wait for the next turn.
@@ -80,6 +91,14 @@ impl Conn {
     pub fn from_stream(stream: Stream) -> Option<Self> {
         let any: Box<dyn Any> = stream.into_any();
         any.downcast::<Conn>().ok().map(|conn| *conn)
+    }
+
+    /// Ends the connection behind `stream`, which a session still holds, without waiting for a caller that
+    /// may not be reading any more: what is buffered is dropped, and every further write fails at once.
+    pub fn cut(stream: &Stream) {
+        if let Some(conn) = stream.as_any().downcast_ref::<Conn>() {
+            conn.cut.store(true, Ordering::Release);
+        }
     }
 
     /// A session may have left a message unread; then the next one cannot be found.
@@ -122,6 +141,9 @@ impl Conn {
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.cut.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         while self.written < self.out.len() {
             let wrote = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.out[self.written..]))?;
             if wrote == 0 {

@@ -172,7 +172,7 @@ where
         let envelope = routes::envelope_of(path);
         let id = uuid::Uuid::new_v4().to_string();
         let answer = refusal(envelope, &error, &id);
-        settle::unparsed(&self.node, &id, envelope, error);
+        settle::unparsed(&self.node, &id, envelope, &error);
         let write = async {
             conn.write_all(&answer).await?;
             conn.flush().await?;

@@ -17,7 +17,8 @@ use pingora_error::{Error as PingoraError, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use crate::proxy::downstream::{Broken, Downstream, ResponseHead};
+use super::conn::Conn;
+use crate::proxy::downstream::{Broken, Downstream, Drained, ResponseHead};
 use crate::proxy::lifecycle;
 use crate::proxy::node::Node;
 use crate::upstream::transport::{Headers, Upstream};
@@ -211,23 +212,36 @@ impl Downstream for PingoraDown<'_> {
         while self.session.read_body_or_idle(true).await.is_ok() {}
     }
 
-    async fn drain(&mut self) {
-        if self.body_done || self.closing || !self.is_http1() || self.session.is_body_done() {
-            return;
+    async fn drain(&mut self) -> Drained {
+        if self.body_done || !self.is_http1() || self.session.is_body_done() {
+            return Drained::Completed;
         }
         let mut drained = 0;
         let draining = async {
-            while let Ok(Some(piece)) = self.session.read_request_body().await {
-                drained += piece.len();
+            // The caller may wait for the answer before it stops sending.
+            if self.session.finish_body().await.is_err() {
+                return Drained::ReadError;
+            }
+            if self.closing && self.waits {
+                return Drained::Completed;
+            }
+            loop {
+                match self.session.read_request_body().await {
+                    Ok(Some(piece)) => drained += piece.len(),
+                    Ok(None) => return Drained::Completed,
+                    Err(_) => return Drained::ReadError,
+                }
                 if drained > MAX_DRAINED_BYTES {
-                    return false;
+                    return Drained::CapReached;
                 }
             }
-            true
         };
-        if !pingora_timeout::timeout(DRAIN_PATIENCE, draining).await.unwrap_or(false) {
-            self.session.set_keepalive(None);
+        let patience = if self.closing { LINGER } else { DRAIN_PATIENCE };
+        let outcome = pingora_timeout::timeout(patience, draining).await.unwrap_or(Drained::TimedOut);
+        if outcome != Drained::Completed {
+            self.close_after();
         }
+        outcome
     }
 
     fn close_after(&mut self) {
@@ -238,7 +252,11 @@ impl Downstream for PingoraDown<'_> {
     async fn abort(&mut self) {
         self.closing = true;
         self.session.set_keepalive(None);
-        self.session.shutdown().await;
+        match self.session.stream() {
+            Some(stream) => Conn::cut(stream),
+            // HTTP/2: a reset of this one stream, which waits for nobody.
+            None => self.session.shutdown().await,
+        }
     }
 }
 
@@ -259,3 +277,6 @@ fn is_framing(error: &PingoraError) -> bool {
 /// Bytes of a refused body that are read away so that the caller can read its answer.
 const MAX_DRAINED_BYTES: usize = 32 * 1024 * 1024;
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for a connection that will be closed anyway: closing on unread bytes would reset it and could take
+/// the answer with it.
+const LINGER: Duration = Duration::from_millis(500);

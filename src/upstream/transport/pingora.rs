@@ -216,10 +216,15 @@ impl Call for PingoraCall {
     async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
         let head = Box::new(self.request_header(request)?);
         self.session.write_request_header(head).await.map_err(|error| self.fault(&error))?;
-        self.session
-            .write_request_body(request.body.clone(), true)
-            .await
-            .map_err(|error| self.fault(&error))?;
+        let mut rest = request.body.clone();
+        while !rest.is_empty() {
+            let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+            let writing = self.session.write_request_body(piece, rest.is_empty());
+            let wrote = pingora_timeout::timeout(WRITE_STALL, writing).await;
+            let wrote = wrote
+                .map_err(|_| Fault::new(FaultKind::Closed, "the upstream stopped reading the request"))?;
+            wrote.map_err(|error| self.fault(&error))?;
+        }
         self.session.finish_request_body().await.map_err(|error| self.fault(&error))
     }
 
@@ -279,6 +284,10 @@ fn brief(error: &PingoraError) -> String {
     }
 }
 
+/// A request body is written in pieces, so that an upstream that stops reading is noticed.
+const PIECE_BYTES: usize = 256 * 1024;
+/// Longest time an upstream may leave a piece unread. It may have answered already and wait for us to look.
+const WRITE_STALL: Duration = Duration::from_secs(5);
 /// Streams per HTTP/2 connection; Pingora's default of one would not multiplex at all.
 const MAX_H2_STREAMS: usize = 50;
 /// How long one of several addresses may take before the next is tried.
