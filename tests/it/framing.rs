@@ -1,0 +1,347 @@
+//! HTTP/1.1 at the edge of its rules: what is served, what is refused, and what becomes of the connection.
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Client, Request};
+use crate::support::fixtures::*;
+use crate::support::gateway::Gateway;
+use crate::support::replies;
+use crate::support::setup::Setup;
+use crate::support::upstream::Upstream;
+
+async fn gateway_with(changes: &[(&str, Value)]) -> (Gateway, Upstream) {
+    let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
+    let mut setup = Setup::new(&upstream);
+    for (path, value) in changes {
+        setup = setup.config(path, value.clone());
+    }
+    (setup.start().await, upstream)
+}
+
+fn chat() -> Request {
+    Request::post("/v1/chat/completions", CHAT).bearer(CALLER)
+}
+
+/// A chat request with exactly these framing headers and this body.
+fn framed(framing: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {CALLER}\r\n\
+         content-type: application/json\r\n{framing}\r\n{body}"
+    )
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn a_request_arriving_byte_by_byte_is_served() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let mut client = gateway.client().await;
+    for byte in chat().bytes() {
+        client.write(&[byte]).await;
+    }
+    assert_eq!(client.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_caller_who_expects_100_is_told_to_continue_before_sending() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let mut client = gateway.client().await;
+    let request = chat().header("expect", "100-continue");
+    client.write(&request.head_bytes()).await;
+    assert_eq!(client.head().await.status, 100);
+    client.write(&request.body).await;
+    assert_eq!(client.answer().await.status, 200);
+    client.assert_kept().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_expects_100_is_refused_before_sending() {
+    let (gateway, _) = gateway_with(&[("proxy.request_body_limit_bytes", json!(100))]).await;
+    let unauthenticated = Request::post("/v1/chat/completions", "{}").header("expect", "100-continue");
+    let large = chat().header("expect", "100-continue");
+    for (request, status) in [(unauthenticated, 401), (large, 413)] {
+        let mut client = gateway.client().await;
+        client.write(&request.head_bytes()).await;
+        assert_eq!(client.head().await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn ambiguous_lengths_are_refused_and_end_the_connection() {
+    let length = CHAT.len();
+    let cases = [
+        ("different lengths", format!("content-length: {length}\r\ncontent-length: 5\r\n")),
+        ("the same length twice", format!("content-length: {length}\r\ncontent-length: {length}\r\n")),
+        ("a list of lengths", format!("content-length: {length}, {length}\r\n")),
+        ("a negative length", "content-length: -5\r\n".to_owned()),
+        ("a signed length", format!("content-length: +{length}\r\n")),
+        ("a length in hexadecimal", "content-length: 0x10\r\n".to_owned()),
+        ("a length beyond numbers", "content-length: 99999999999999999999999\r\n".to_owned()),
+        ("a length and chunks", format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n")),
+        ("chunks not last", "transfer-encoding: chunked, gzip\r\n".to_owned()),
+        ("chunks twice", "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n".to_owned()),
+    ];
+    for (what, framing) in cases {
+        let (gateway, upstream) = gateway_with(&[]).await;
+        let mut client = gateway.client().await;
+        client.write(&framed(&framing, CHAT)).await;
+        let head = client.head().await;
+        assert!(matches!(head.status, 400 | 413 | 501), "{what}: {}", head.status);
+        client.rest(&head).await;
+        client.assert_closed().await;
+        assert_eq!(upstream.count(), 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn broken_chunks_are_refused_and_end_the_connection() {
+    let bodies =
+        ["zz\r\n{}\r\n0\r\n\r\n", "-1\r\n", "5\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n{", "\r\n\r\n"];
+    for body in bodies {
+        let (gateway, upstream) = gateway_with(&[("proxy.body_timeout_ms", json!(500))]).await;
+        let mut client = gateway.client().await;
+        client.write(&framed("transfer-encoding: chunked\r\n", body)).await;
+        let head = client.head().await;
+        assert!(matches!(head.status, 400 | 408 | 413), "{body:?}: {}", head.status);
+        client.rest(&head).await;
+        client.assert_closed().await;
+        assert_eq!(upstream.count(), 0, "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn malformed_heads_are_refused_and_end_the_connection() {
+    let heads: &[&[u8]] = &[
+        b"NONSENSE\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nhost : x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nhost: x\r\nbad\x00name: y\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ];
+    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(500))]).await;
+    for head in heads {
+        let mut client = gateway.client().await;
+        client.write_anyway(head).await;
+        let answer = String::from_utf8_lossy(&client.remainder().await).into_owned();
+        let refused =
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 505");
+        assert!(refused, "{:?}: {answer}", String::from_utf8_lossy(head));
+    }
+    assert_eq!(gateway.ask(&Request::get("/livez")).await.status, 200);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let (gateway, upstream) = gateway_with(&[]).await;
+    let mut client = gateway.client().await;
+    let mut bytes = chat().header("x-aisix-request-id", "one").bytes();
+    bytes.extend(Request::get("/livez").header("x-aisix-request-id", "two").bytes());
+    bytes.extend(chat().header("x-aisix-request-id", "three").chunked(9));
+    bytes.extend(Request::get("/v1/models").bearer(CALLER).header("x-aisix-request-id", "four").bytes());
+    client.write(&bytes).await;
+    for id in ["one", "two", "three", "four"] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.header("x-aisix-request-id")), (200, Some(id)));
+    }
+    assert_eq!(upstream.count(), 2);
+}
+
+#[tokio::test]
+async fn stray_line_ends_around_requests_are_forgiven() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let mut client = gateway.client().await;
+    for _ in 0..2 {
+        client.write(b"\r\n").await;
+        client.write(&chat().bytes()).await;
+        client.write(b"\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_survives_every_error_written_here() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let with = |body: &str| Request::post("/v1/chat/completions", body).bearer(CALLER);
+    let cases = [
+        (Request::post("/v1/chat/completions", CHAT), 401),
+        (Request::post("/v1/nowhere", CHAT).bearer(CALLER), 404),
+        (Request::get("/v1/messages").bearer(CALLER), 405),
+        (with("{"), 400),
+        (with(r#"{"model":"nowhere","messages":[{"role":"user","content":"x"}]}"#), 404),
+        (with(r#"{"model":"claude","messages":[{"role":"user","content":"x"}]}"#), 501),
+    ];
+    let mut client = gateway.client().await;
+    for (request, status) in cases {
+        let answer = client.ask(&request).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        client.assert_kept().await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_asks_for_the_close_gets_it() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let mut client = gateway.client().await;
+    let answer = client.ask(&chat().header("connection", "close")).await;
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    client.assert_closed().await;
+    let mut client = gateway.client().await;
+    client.write(b"GET /livez HTTP/1.0\r\n\r\n").await;
+    let rest = String::from_utf8(client.remainder().await).expect("UTF-8");
+    assert!(rest.contains(" 200 ") && rest.ends_with("ok"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_slow_head_is_answered_with_408_and_the_close_on_any_request_of_a_connection() {
+    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(300))]).await;
+    for requests_before in [0, 1] {
+        let mut client = gateway.client().await;
+        for _ in 0..requests_before {
+            client.assert_kept().await;
+        }
+        client.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+        assert_timeout(&mut client).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_not_kept_alive_by_its_trickle() {
+    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(400))]).await;
+    let mut client = gateway.client().await;
+    client.write(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+    for _ in 0..20 {
+        client.write_anyway(b"y").await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    client.write_anyway(b"\r\n\r\n").await;
+    let rest = String::from_utf8(client.remainder().await).unwrap_or_default();
+    assert!(
+        rest.is_empty() || rest.starts_with("HTTP/1.1 408 "),
+        "a second of trickle is not served: {rest}"
+    );
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_answered_with_408_and_the_close() {
+    let (gateway, upstream) = gateway_with(&[("proxy.body_timeout_ms", json!(300))]).await;
+    for bytes in [chat().bytes(), chat().chunked(50)] {
+        let mut client = gateway.client().await;
+        client.write(&bytes[..bytes.len() - 30]).await;
+        assert_timeout(&mut client).await;
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn a_slow_body_that_makes_progress_is_bounded_by_its_total_time_alone() {
+    let times =
+        |total: u64| [("proxy.body_timeout_ms", json!(2000)), ("proxy.body_total_timeout_ms", json!(total))];
+    for (total, status) in [(60_000, 200), (300, 408)] {
+        let (gateway, _) = gateway_with(&times(total)).await;
+        let mut client = gateway.client().await;
+        let request = chat();
+        client.write(&request.head_bytes()).await;
+        for piece in request.body.chunks(request.body.len().div_ceil(8)) {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            client.write_anyway(piece).await;
+        }
+        assert_eq!(client.head().await.status, status, "total {total} ms");
+    }
+}
+
+async fn assert_timeout(client: &mut Client) {
+    let answer = client.answer().await;
+    assert_eq!((answer.status, answer.error_type().as_str()), (408, "timeout"), "{}", answer.text());
+    client.assert_closed().await;
+}
+
+#[tokio::test]
+async fn an_oversized_head_is_refused() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let large = "h".repeat(70_000);
+    for request in
+        [Request::get("/v1/models").header("x-large", &large), Request::get(&format!("/v1/models?{large}"))]
+    {
+        let mut client = gateway.client().await;
+        client.write_anyway(&request.bearer(CALLER).bytes()).await;
+        let head = client.head().await;
+        assert!(matches!(head.status, 431 | 414), "{}", head.status);
+    }
+    let fits = "h".repeat(30_000);
+    let answer = gateway.ask(&Request::get("/v1/models").bearer(CALLER).header("x-large", &fits)).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_without_being_read() {
+    let (gateway, upstream) = gateway_with(&[("proxy.request_body_limit_bytes", json!(1000))]).await;
+    let routes = [("/v1/chat/completions", "invalid_request_error"), ("/v1/messages", "request_too_large")];
+    for (target, kind) in routes {
+        let mut client = gateway.client().await;
+        let mut request = Request::post(target, vec![]).bearer(CALLER);
+        request.body = vec![b' '; 50_000_000];
+        client.write(&request.head_bytes()).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.error_type().as_str()), (413, kind));
+        assert!(answer.error_field("message").contains("1000-byte limit"), "{}", answer.text());
+        request.body.truncate(200_000);
+        let mut client = gateway.client().await;
+        client.write_anyway(&request.chunked(1000)).await;
+        assert_eq!(client.answer().await.status, 413, "{target} in chunks");
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test]
+async fn a_body_of_exactly_the_limit_is_served() {
+    let (gateway, _) = gateway_with(&[("proxy.request_body_limit_bytes", json!(CHAT.len()))]).await;
+    let mut client = gateway.client().await;
+    for bytes in [chat().bytes(), chat().chunked(33)] {
+        client.write(&bytes).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    let mut longer = chat();
+    longer.body.push(b' ');
+    assert_eq!(client.ask(&longer).await.status, 413);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let (gateway, upstream) = gateway_with(&[("downstream.idle_timeout_secs", json!(1))]).await;
+    let mut client = gateway.client().await;
+    client.assert_kept().await;
+    client.assert_closed().await;
+    let gate = crate::support::upstream::Gate::closed();
+    upstream.always(replies::gated_stream(CHAT_FRAMES, &gate));
+    let mut client = gateway.client().await;
+    client.open(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
+    client.event().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    gate.open();
+    assert!(client.events().await.last().is_some_and(|last| last.contains("[DONE]")));
+}
+
+#[tokio::test]
+async fn a_target_in_absolute_form_is_served() {
+    let (gateway, _) = gateway_with(&[]).await;
+    for target in ["http://gateway.test/v1/chat/completions", "/v1/chat/completions#fragment"] {
+        let mut request = chat();
+        request.target = target.to_owned();
+        let status = gateway.client().await.ask(&request).await.status;
+        assert!(status == 200 || (target.contains('#') && matches!(status, 400 | 404)), "{target}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn an_http_1_0_caller_may_keep_its_connection() {
+    let (gateway, _) = gateway_with(&[]).await;
+    let mut client = gateway.client().await;
+    for _ in 0..2 {
+        client.write(b"GET /livez HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+        if answer.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("keep-alive")) {
+            return client.assert_closed().await;
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The black-box suite: drives the real binary over the wire, as callers, providers and operators meet it, and
+//! does not link the crate. The upstream is scripted inside each test, so that both ends of the wire are on one
+//! screen. `AISIX_BIN` names another binary than the one Cargo built.
+
+/// Credentials and what each key may use.
+mod auth;
+/// A slow reader slows the upstream down instead of filling memory.
+mod backpressure;
+/// Chat completions, plain and streamed: what the upstream receives and what the caller gets back.
+mod chat;
+/// The command line: validate, version, help, refusals.
+mod cli;
+/// Keys of the configuration that change what a caller meets.
+mod configuration;
+/// Token counting.
+mod count_tokens;
+/// Callers who leave, at every moment.
+mod disconnect;
+/// What the caller reads when the upstream fails.
+mod errors;
+/// HTTP/1.1 messages at and beyond the edge of the rules.
+mod framing;
+/// Which headers travel to the upstream and back.
+mod headers;
+/// HTTP/2 callers, by prior knowledge and by ALPN.
+mod http2;
+/// Start, reload, drain and end of the process.
+mod lifecycle;
+/// Anthropic Messages, plain and streamed.
+mod messages;
+/// What a scrape shows after traffic, and what it must never show.
+mod metrics;
+/// The list of models in both shapes.
+mod models;
+/// Which of several faults of one request is reported.
+mod precedence;
+/// Resources read again on SIGHUP.
+mod reload;
+/// Second tries towards the upstream, and when there must be none.
+mod retries;
+/// Nothing secret in any output.
+mod secrets;
+/// How streams are delivered, not only what they contain.
+mod streaming;
+mod support;
+/// Certificates on both sides of the gateway.
+mod tls;
+/// Start without any configuration.
+mod zero_config;

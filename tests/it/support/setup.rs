@@ -1,0 +1,108 @@
+//! The configuration and resources of a gateway under test: standing ones that most tests share, and changes.
+
+use serde_json::{Value, json};
+
+use super::fixtures::{ANTHROPIC_SECRET, CALLER, OPENAI_SECRET};
+use super::gateway::Gateway;
+use super::upstream::Upstream;
+
+/// What a gateway is started with. `chat` leads to the OpenAI-shaped upstream and `claude` to the Anthropic-shaped
+/// one; both are the same double. One caller key may use everything. There are no retries unless asked for.
+pub struct Setup {
+    pub config: Value,
+    pub resources: Value,
+    pub env: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub fn new(upstream: &Upstream) -> Self {
+        let host = match upstream.scheme {
+            "https" => format!("https://localhost:{}", upstream.addr.port()),
+            _ => format!("http://{}", upstream.addr),
+        };
+        let resources = json!({
+            "_format_version": "1",
+            "provider_keys": [
+                {"display_name": "openai-up", "provider": "openai", "api_key": OPENAI_SECRET,
+                 "api_base": format!("{host}/v1")},
+                {"display_name": "anthropic-up", "provider": "anthropic", "api_key": ANTHROPIC_SECRET,
+                 "api_base": host},
+            ],
+            "models": [
+                {"display_name": "chat", "provider": "openai", "model_name": "gpt-real",
+                 "provider_key": "openai-up"},
+                {"display_name": "claude", "provider": "anthropic", "model_name": "claude-real",
+                 "provider_key": "anthropic-up"},
+            ],
+            "api_keys": [],
+        });
+        let config = json!({
+            "proxy": {"addr": "127.0.0.1:0"},
+            "admin": {"addr": "127.0.0.1:0"},
+            "observability": {"metrics": {"prometheus": {"addr": "127.0.0.1:0"}}},
+            "upstream": {"retries": 0},
+            "shutdown": {"min_drain_secs": 0},
+        });
+        let setup = Setup { config, resources, env: Vec::new() };
+        setup.api_key("alice", CALLER, json!({"allowed_models": ["*"]}))
+    }
+
+    /// Sets a key of the configuration by its dotted path.
+    pub fn config(mut self, path: &str, value: impl Into<Value>) -> Self {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let (parents, last) = pointer.rsplit_once('/').expect("a slash in front");
+        let mut place = &mut self.config;
+        for name in parents.split('/').filter(|name| !name.is_empty()) {
+            place = &mut place[name];
+        }
+        place[last] = value.into();
+        self
+    }
+
+    /// Adds a row to a collection of the resources.
+    pub fn row(mut self, collection: &str, row: Value) -> Self {
+        self.resources[collection].as_array_mut().expect("a collection").push(row);
+        self
+    }
+
+    /// Adds a model on the OpenAI-shaped upstream.
+    pub fn model(self, alias: &str, more: Value) -> Self {
+        let row = json!({"display_name": alias, "provider": "openai", "model_name": "gpt-real",
+            "provider_key": "openai-up"});
+        self.row("models", merged(row, more))
+    }
+
+    /// Adds a model on the Anthropic-shaped upstream.
+    pub fn claude(self, alias: &str, more: Value) -> Self {
+        let row = json!({"display_name": alias, "provider": "anthropic", "model_name": "claude-real",
+            "provider_key": "anthropic-up"});
+        self.row("models", merged(row, more))
+    }
+
+    /// Adds a caller key; its plaintext travels through the environment.
+    pub fn api_key(mut self, name: &str, plaintext: &str, more: Value) -> Self {
+        let variable = format!("IT_KEY_{}", name.to_uppercase().replace('-', "_"));
+        self.env.push((variable.clone(), plaintext.to_owned()));
+        let row = json!({"display_name": name, "key_env": variable});
+        self.row("api_keys", merged(row, more))
+    }
+
+    /// Changes a member of a row, e.g. `("provider_keys", "openai-up", "/request", …)`.
+    pub fn change(mut self, collection: &str, name: &str, member: &str, value: Value) -> Self {
+        let rows = self.resources[collection].as_array_mut().expect("a collection");
+        let row = rows.iter_mut().find(|row| row["display_name"] == name).expect("the row");
+        row[member] = value;
+        self
+    }
+
+    pub async fn start(self) -> Gateway {
+        Gateway::start(self).await
+    }
+}
+
+fn merged(mut row: Value, more: Value) -> Value {
+    for (name, value) in more.as_object().expect("an object") {
+        row[name] = value.clone();
+    }
+    row
+}
