@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Is the process draining, and how many requests are under way.
 #[derive(Default)]
@@ -11,6 +11,17 @@ pub struct Life {
     configured: AtomicBool,
     in_flight: AtomicU64,
     quiet: Notify,
+    closing: watch::Sender<bool>,
+    connections: watch::Sender<usize>,
+}
+
+/// Counts one connection until it is dropped.
+pub struct Connection(watch::Sender<usize>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
 }
 
 impl Life {
@@ -60,6 +71,25 @@ impl Life {
             }
             wait.await;
         }
+    }
+
+    /// Turns true when listeners are to close, idle connections with them.
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// A connection was accepted.
+    pub fn connected(&self) -> Connection {
+        self.connections.send_modify(|open| *open += 1);
+        Connection(self.connections.clone())
+    }
+
+    /// Closes listeners and idle connections, and waits until every connection has written what it still has
+    /// to write: the last frames of an HTTP/2 stream leave after its request has ended.
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        // The senders live as long as this does.
+        let _ = self.connections.subscribe().wait_for(|open| *open == 0).await;
     }
 
     /// Answers a probe: status and text. The checks are listed when asked for and when one fails.
@@ -112,25 +142,31 @@ fn report(name: &str, checks: &[(&str, Option<&str>)], ok: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[tokio::test]
     async fn quiet_waits_for_the_last_request() {
-        let life = Arc::new(Life::default());
+        let life = Life::default();
         life.enter();
         life.enter();
         life.drain();
-        let waiting = tokio::spawn({
-            let life = Arc::clone(&life);
-            async move { life.quiet().await }
-        });
+        let mut waiting = std::pin::pin!(life.quiet());
         life.leave();
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
         life.leave();
-        waiting.await.expect("the wait ends");
+        waiting.await;
+    }
+
+    #[tokio::test]
+    async fn closing_waits_for_the_last_connection() {
+        let life = Life::default();
+        let connection = life.connected();
+        let closing = life.closing();
+        let mut waiting = std::pin::pin!(life.close());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert!(*closing.borrow());
+        drop(connection);
+        waiting.await;
     }
 
     #[test]

@@ -109,11 +109,11 @@ fn add_services(
     proxy.server_options = Some(settings::http_options(config));
     let front = Front::new(proxy, Arc::clone(node), settings::front(config));
     let tls = certificates.proxy.as_ref().map(|certificate| certificate.acceptor(config.proxy.http2));
-    server.add_service(Listener::new("proxy", sockets.proxy, tls, front, None));
+    server.add_service(Listener::new("proxy", sockets.proxy, tls, front, &node.life).for_traffic());
     if let Some(socket) = sockets.admin {
         let app = HttpServer::new_app(AdminApp { life: Arc::clone(&node.life) });
         let tls = certificates.admin.as_ref().map(|certificate| certificate.acceptor(false));
-        server.add_service(Listener::new("admin", socket, tls, app, Some(1)));
+        server.add_service(Listener::new("admin", socket, tls, app, &node.life));
     }
     if let Some(socket) = sockets.metrics {
         let app = HttpServer::new_app(MetricsApp {
@@ -122,7 +122,7 @@ fn add_services(
             path: config.observability.metrics.prometheus.path(),
             log_drops,
         });
-        server.add_service(Listener::new("metrics", socket, None, app, Some(1)));
+        server.add_service(Listener::new("metrics", socket, None, app, &node.life));
     }
 }
 

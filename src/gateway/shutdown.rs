@@ -75,6 +75,9 @@ impl Signals {
             }
             None => finished.await,
         }
+        if tokio::time::timeout(LAST_WRITES, self.life.close()).await.is_err() {
+            tracing::warn!("connections were cut that did not take what was left for them");
+        }
         tracing::info!("drain complete");
     }
 }
@@ -112,3 +115,5 @@ impl Signals {
 
 /// How often a long drain says what it waits for.
 const PROGRESS: Duration = Duration::from_secs(5);
+/// How long connections may take to write what is left once no request is under way.
+const LAST_WRITES: Duration = Duration::from_secs(2);

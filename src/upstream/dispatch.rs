@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_model_overrides_the_deployments_times_and_zero_means_none() {
-        let cases: &[(Option<u64>, Option<u64>, bool, Option<u64>)] = &[
+        let cases = [
             (None, None, false, Some(100_000)),
             (Some(5_000), None, false, Some(5_000)),
             (Some(0), None, false, None),
@@ -206,7 +206,7 @@ mod tests {
             (Some(0), None, true, None),
             (None, None, true, Some(100_000)),
         ];
-        for &(timeout, stream_timeout, stream, expected) in cases {
+        for (timeout, stream_timeout, stream, expected) in cases {
             let model = Model { timeout, stream_timeout, ..Model::default() };
             let gap = policy().budgets(&model, stream).gap;
             assert_eq!(gap, expected.map(Duration::from_millis), "{timeout:?} {stream_timeout:?} {stream}");

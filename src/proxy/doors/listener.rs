@@ -16,6 +16,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::os::fd::AsRawFd;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::life::Life;
+
 /// A listening socket and the app that serves what comes in.
 pub struct Listener<A> {
     name: &'static str,
@@ -23,6 +25,9 @@ pub struct Listener<A> {
     tls: Option<Arc<Acceptor>>,
     app: Arc<A>,
     threads: Option<usize>,
+    life: Arc<Life>,
+    /// Does the end of the process wait for its connections?
+    waited_for: bool,
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
@@ -31,9 +36,26 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         socket: StdListener,
         tls: Option<Acceptor>,
         app: A,
-        threads: Option<usize>,
+        life: &Arc<Life>,
     ) -> Self {
-        Listener { name, socket: Some(socket), tls: tls.map(Arc::new), app: Arc::new(app), threads }
+        let (app, tls) = (Arc::new(app), tls.map(Arc::new));
+        Listener {
+            name,
+            socket: Some(socket),
+            tls,
+            app,
+            threads: Some(1),
+            life: Arc::clone(life),
+            waited_for: false,
+        }
+    }
+
+    /// The listener of the traffic: on all workers, and the end of the process waits for its connections.
+    #[must_use]
+    pub fn for_traffic(mut self) -> Self {
+        self.threads = None;
+        self.waited_for = true;
+        self
     }
 }
 
@@ -53,12 +75,14 @@ pub fn bind(address: SocketAddr) -> std::io::Result<StdListener> {
 
 #[async_trait]
 impl<A: ServerApp + Send + Sync + 'static> Service for Listener<A> {
-    async fn start_service(&mut self, _fds: Option<ListenFds>, mut shutdown: ShutdownWatch, _per_fd: usize) {
+    /// Ends when [`Life`] says so. Pingora's own signal comes last, after everything has been written.
+    async fn start_service(&mut self, _fds: Option<ListenFds>, _shutdown: ShutdownWatch, _per_fd: usize) {
         let Some(socket) = self.socket.take() else { return };
         let listener = match TcpListener::from_std(socket) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, listener = self.name, "cannot listen"),
         };
+        let mut shutdown = self.life.closing();
         loop {
             tokio::select! {
                 biased;
@@ -94,9 +118,11 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
     #[expect(clippy::disallowed_methods, reason = "one task per connection; the runtime's shutdown ends it")]
     fn spawn(&self, stream: TcpStream, shutdown: ShutdownWatch) {
         let (app, tls) = (Arc::clone(&self.app), self.tls.clone());
+        let connection = self.waited_for.then(|| self.life.connected());
         tokio::spawn(async move {
             let Some(stream) = accept(stream, tls.as_deref()).await else { return };
             app.process_new(stream, &shutdown).await;
+            drop(connection);
         });
     }
 }
