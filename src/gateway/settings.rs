@@ -130,6 +130,8 @@ pub fn front(config: &Config) -> FrontSettings {
 pub fn http_options(config: &Config) -> HttpServerOptions {
     let mut options = HttpServerOptions::default();
     options.h2c = config.proxy.http2;
+    // Not to serve it, but to refuse it in our own words.
+    options.allow_connect_method_proxying = true;
     options.h2_idle_timeout = config.downstream.idle_timeout();
     options
 }

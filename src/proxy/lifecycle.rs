@@ -107,7 +107,12 @@ fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
     let credentials =
         Credentials { authorization: down.header("authorization"), x_api_key: down.header("x-api-key") };
     let missing = credentials.authorization.is_none() && credentials.x_api_key.is_none();
-    let identified = auth::identify(&x.world.snapshot, credentials, SystemTime::now());
+    let identified = match down.header_values("authorization").len() {
+        0 | 1 => auth::identify(&x.world.snapshot, credentials, SystemTime::now()),
+        _ => {
+            Err(Error::new(Kind::Unauthenticated, "the request has several Authorization headers; send one"))
+        }
+    };
     x.auth = Some(match &identified {
         Ok(_) => ("allowed", "none"),
         Err(error) => match error.code.as_deref() {

@@ -43,6 +43,9 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, (Error, String)> {
     if let Some(what) = bytes.get(..len).and_then(bare_line_feed) {
         return refuse(Error::bad_request(what));
     }
+    if request.method == Some("CONNECT") {
+        return refuse(Error::new(Kind::WrongMethod, "this gateway opens no tunnels"));
+    }
     match body_end(&request) {
         Ok(body) => Ok(Some(Head { len, body, path })),
         Err(error) => refuse(error),
