@@ -1,27 +1,38 @@
 //! What a person sees at start.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use super::standalone::{CallerKey, SIM_OPENAI, Standalone};
 use super::{Addresses, Gateway};
 
-/// Prints the banner, and for scripts the addresses as one line of JSON when `AISIX_READY_LINE` is set.
-pub fn print(addresses: &Addresses, standalone: Option<&Standalone>, node: &Gateway) {
-    let mut out = std::io::stdout().lock();
-    let text = match standalone {
-        Some(standalone) => with_quick_start(addresses, standalone),
-        None => listening(addresses, node),
-    };
-    // Nobody may be reading, and that is no reason not to serve.
-    let _ = out.write_all(text.as_bytes());
-    if std::env::var_os("AISIX_READY_LINE").is_some() {
-        let text = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
-        let line = serde_json::json!({
-            "proxy": text(addresses.proxy), "admin": text(addresses.admin), "metrics": text(addresses.metrics),
-        });
-        let _ = writeln!(out, "{line}");
+/// What there is to say once the gateway can be used, and told to stop.
+pub struct Banner {
+    pub addresses: Addresses,
+    pub standalone: Option<Standalone>,
+    pub node: Arc<Gateway>,
+}
+
+impl Banner {
+    /// Prints the banner, and for scripts the addresses as one line of JSON when `AISIX_READY_LINE` is set.
+    pub fn print(&self) {
+        let addresses = &self.addresses;
+        let mut out = std::io::stdout().lock();
+        let text = match &self.standalone {
+            Some(standalone) => with_quick_start(addresses, standalone),
+            None => listening(addresses, &self.node),
+        };
+        // Nobody may be reading, and that is no reason not to serve.
+        let _ = out.write_all(text.as_bytes());
+        if std::env::var_os("AISIX_READY_LINE").is_some() {
+            let text = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
+            let line = serde_json::json!({
+                "proxy": text(addresses.proxy), "admin": text(addresses.admin), "metrics": text(addresses.metrics),
+            });
+            let _ = writeln!(out, "{line}");
+        }
+        let _ = out.flush();
     }
-    let _ = out.flush();
 }
 
 fn heading(addresses: &Addresses) -> String {

@@ -29,6 +29,7 @@ use crate::proxy::doors::tls::Certificate;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
 use crate::upstream::transport::pingora::PingoraUpstream;
+use banner::Banner;
 use loader::Loader;
 use shutdown::Signals;
 
@@ -71,13 +72,11 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
     });
-    life.configured();
-
     let addresses = sockets.addresses();
     let mut server = server(&config);
     add_services(&mut server, sockets, &certificates, &config, &node, &board, log_drops);
-    banner::print(&addresses, standalone.as_ref(), &node);
-    let signals = Signals::new(&config.shutdown, life, Arc::clone(&node), loader, certificates);
+    let banner = Banner { addresses, standalone, node: Arc::clone(&node) };
+    let signals = Signals::new(&config.shutdown, banner, node, loader, certificates);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     telemetry.flush();
     Ok(())

@@ -11,6 +11,7 @@ use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
 
+use super::banner::Banner;
 use super::loader::Loader;
 use super::{Certificates, Gateway};
 use crate::config::Shutdown;
@@ -21,6 +22,7 @@ pub struct Signals {
     min_drain: Duration,
     /// How long running requests may go on after the drain window; None = as long as they take.
     budget: Option<Duration>,
+    banner: Banner,
     life: Arc<Life>,
     node: Arc<Gateway>,
     loader: Mutex<Loader>,
@@ -30,7 +32,7 @@ pub struct Signals {
 impl Signals {
     pub fn new(
         shutdown: &Shutdown,
-        life: Arc<Life>,
+        banner: Banner,
         node: Arc<Gateway>,
         loader: Loader,
         certificates: Certificates,
@@ -38,7 +40,8 @@ impl Signals {
         Signals {
             min_drain: shutdown.min_drain().unwrap_or_default(),
             budget: shutdown.stream_budget(),
-            life,
+            banner,
+            life: Arc::clone(&node.life),
             node,
             loader: Mutex::new(loader),
             certificates,
@@ -91,6 +94,9 @@ impl ShutdownSignalWatch for Signals {
             tracing::error!("signals cannot be watched; the gateway can only be killed");
             return std::future::pending().await;
         };
+        // Only now: whoever reads that the gateway is ready may send a signal at once.
+        self.life.configured();
+        self.banner.print();
         loop {
             tokio::select! {
                 _ = hangup.recv() => self.reload().await,

@@ -14,10 +14,7 @@ use crate::upstream::transport::Collected;
 /// # Errors
 /// `BodyTooLarge`.
 pub fn check_declared<D: Downstream>(settings: &Settings, down: &D) -> Result<()> {
-    let declared = down
-        .header(header::CONTENT_LENGTH.as_str())
-        .and_then(|value| std::str::from_utf8(value).ok()?.trim().parse::<u64>().ok());
-    match (settings.body_limit, declared) {
+    match (settings.body_limit, declared(down)) {
         (Some(limit), Some(declared)) if declared > limit as u64 => Err(too_large(limit)),
         _ => Ok(()),
     }
@@ -31,7 +28,7 @@ pub fn check_declared<D: Downstream>(settings: &Settings, down: &D) -> Result<()
 pub async fn read<D: Downstream>(settings: &Settings, down: &mut D, x: &mut Exchange) -> Result<Bytes> {
     let reading = async {
         down.invite().await?;
-        let mut body = Collected::default();
+        let mut body = Collected::expecting(declared(down).unwrap_or(0));
         while let Some(piece) = down.read().await? {
             x.request_bytes += piece.len() as u64;
             body.push(piece);
@@ -47,6 +44,10 @@ pub async fn read<D: Downstream>(settings: &Settings, down: &mut D, x: &mut Exch
         }
         None => reading.await,
     }
+}
+
+fn declared<D: Downstream>(down: &D) -> Option<u64> {
+    std::str::from_utf8(down.header(header::CONTENT_LENGTH.as_str())?).ok()?.trim().parse().ok()
 }
 
 fn too_large(limit: usize) -> Error {

@@ -164,9 +164,10 @@ async fn dispatch<D: Downstream, U: Upstream>(
     let asking =
         upstream::dispatch(&node.upstream, &world.endpoints, plan, &ask, &node.settings.policy, &mut x.tries);
     let left = node.settings.total.map(|total| total.saturating_sub(x.began.elapsed()));
+    tokio::pin!(asking);
     let answered = tokio::select! {
         biased;
-        answered = asking => answered,
+        answered = &mut asking => answered,
         () = down.gone() => return Err(Error::new(Kind::CallerGone, "the caller left before its answer began")),
         () = relay::sleep(left) => return Err(relay::out_of_time(node.settings.total)),
     };

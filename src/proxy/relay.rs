@@ -4,6 +4,7 @@
 //! nothing is read from the upstream either. When the caller leaves, the upstream is cut at once; when the
 //! upstream breaks off, the caller gets an error frame and no success terminator.
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -72,9 +73,11 @@ async fn pump<D: Downstream, C: Call>(
     call: &mut C,
     pass: &mut dyn StreamPass,
 ) -> Result<(), Error> {
+    let mut silence = Silence::new(times);
     loop {
         let began = Instant::now();
-        let arrived = next_chunk(times, down, x, call).await;
+        silence.broken(began);
+        let arrived = next_chunk(&mut silence, down, x, call).await;
         x.waited += began.elapsed();
         match arrived {
             // The stream has said that it is complete; how its connection ends changes nothing.
@@ -94,32 +97,72 @@ async fn pump<D: Downstream, C: Call>(
 
 /// The next chunk, with signs of life for the caller while there is none.
 async fn next_chunk<D: Downstream, C: Call>(
-    times: Times,
+    silence: &mut Silence,
     down: &mut D,
     x: &mut Exchange,
     call: &mut C,
 ) -> Result<Option<Bytes>, Error> {
-    let mut silent = Duration::ZERO;
     let chunk = call.chunk();
     tokio::pin!(chunk);
     loop {
-        let gap_left = times.gap.map(|gap| gap.saturating_sub(silent));
-        let total_left = times.total.map(|total| total.saturating_sub(x.began.elapsed()));
-        let wait = [times.heartbeat, gap_left, total_left].into_iter().flatten().min();
         tokio::select! {
             biased;
             chunk = &mut chunk => return chunk.map_err(|fault| cut(&fault)),
             () = down.gone() => return Err(Error::new(Kind::CallerGone, "the caller left in the middle of a stream")),
-            () = sleep(wait) => {}
+            () = &mut silence.alarm => {}
         }
-        silent += wait.unwrap_or_default();
-        if times.gap.is_some_and(|gap| silent >= gap) {
-            return Err(out_of_time(times.gap));
+        if silence.heard(x)? {
+            deliver(down, x, Bytes::from_static(HEARTBEAT)).await?;
         }
-        if times.total.is_some_and(|total| x.began.elapsed() >= total) {
-            return Err(out_of_time(times.total));
+    }
+}
+
+/// How long the upstream has been silent, and what is due because of it.
+///
+/// The alarm is not set anew for every chunk: when it rings, it looks how long the silence really is and
+/// sleeps for what is left. A busy stream costs one timer in fifteen seconds, not one per frame.
+struct Silence {
+    times: Times,
+    /// When something last came from the upstream.
+    since: Instant,
+    /// When the caller last got a sign of life.
+    beat: Instant,
+    alarm: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Silence {
+    fn new(times: Times) -> Self {
+        let now = Instant::now();
+        let first = [times.heartbeat, times.gap, times.total].into_iter().flatten().min();
+        Silence { times, since: now, beat: now, alarm: Box::pin(sleep(first)) }
+    }
+
+    fn broken(&mut self, now: Instant) {
+        self.since = now;
+        self.beat = now;
+    }
+
+    /// The alarm rang. True when the caller is due a sign of life; the alarm is set anew.
+    fn heard(&mut self, x: &Exchange) -> Result<bool, Error> {
+        let now = Instant::now();
+        let left =
+            |bound: Option<Duration>, since: Instant| bound.map(|bound| bound.saturating_sub(now - since));
+        let due = |left: Option<Duration>| left.is_some_and(|left| left.is_zero());
+        let gap = left(self.times.gap, self.since);
+        let total = left(self.times.total, x.began);
+        if due(gap) {
+            return Err(out_of_time(self.times.gap));
         }
-        deliver(down, x, Bytes::from_static(HEARTBEAT)).await?;
+        if due(total) {
+            return Err(out_of_time(self.times.total));
+        }
+        let beat = due(left(self.times.heartbeat, self.beat));
+        if beat {
+            self.beat = now;
+        }
+        let next = [left(self.times.heartbeat, self.beat), gap, total].into_iter().flatten().min();
+        self.alarm = Box::pin(sleep(next));
+        Ok(beat)
     }
 }
 

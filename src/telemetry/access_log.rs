@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::record::{Attempt, Record};
 
 /// How a line is written.
@@ -114,128 +112,159 @@ fn write_batch(first: Message, inbox: &Receiver<Message>, out: &mut Box<dyn Writ
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    timestamp: String,
-    level: &'static str,
-    message: &'static str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    method: &'a str,
-    path: &'static str,
-    http_version: &'static str,
-    status: u16,
-    latency_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_byte_ms: Option<f64>,
-    upstream_ms: f64,
-    added_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    served_by_model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api_key_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider_request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_false")]
-    stream: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prompt_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    completion_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cached_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_tokens: Option<u64>,
-    request_bytes: u64,
-    response_bytes: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    attempts: Vec<AttemptLine<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_kind: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct AttemptLine<'a> {
-    model: &'a str,
-    provider: &'a str,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    reused: bool,
-    ms: f64,
-}
-
+/// The members of a line, in their order. What is unknown is left out.
 fn json_line(record: &Record<'_>) -> Vec<u8> {
-    let mut line = Vec::with_capacity(TYPICAL_LINE_BYTES);
-    let written = serde_json::to_writer(&mut line, &Line::of(record));
-    debug_assert!(written.is_ok(), "plain data always serialises");
-    line.push(b'\n');
-    line
+    let last = record.attempts.last();
+    let mut line = JsonLine::new();
+    line.text("timestamp", &timestamp(record));
+    line.text("level", "INFO");
+    line.text("message", "proxy request completed");
+    line.text("request_id", record.request_id);
+    line.text_if("trace_id", record.trace_id);
+    line.text("method", record.method);
+    line.text("path", record.endpoint);
+    line.text("http_version", record.http_version);
+    line.number("status", record.status.into());
+    line.millis("latency_ms", record.duration);
+    if let Some(first) = record.first_byte {
+        line.millis("first_byte_ms", first);
+    }
+    line.millis("upstream_ms", record.upstream);
+    line.millis("added_ms", record.added());
+    line.text_if("model", record.alias);
+    if let Some(last) = last {
+        attempt_members(&mut line, last);
+    }
+    line.text_if("api_key_id", record.api_key_id);
+    if record.stream {
+        line.raw("stream", b"true");
+    }
+    token_members(&mut line, record);
+    line.number("request_bytes", record.request_bytes);
+    line.number("response_bytes", record.response_bytes);
+    if record.attempts.len() > 1 {
+        line.raw("attempts", &attempts_json(record.attempts));
+    }
+    line.text_if("error_kind", record.error_kind);
+    line.text_if("error", record.error.as_deref());
+    line.end()
 }
 
-impl<'a> Line<'a> {
-    fn of(record: &'a Record<'a>) -> Self {
-        let last = record.attempts.last();
-        Line {
-            timestamp: timestamp(record),
-            level: "INFO",
-            message: "proxy request completed",
-            request_id: record.request_id,
-            trace_id: record.trace_id,
-            method: record.method,
-            path: record.endpoint,
-            http_version: record.http_version,
-            status: record.status,
-            latency_ms: millis(record.duration),
-            first_byte_ms: record.first_byte.map(millis),
-            upstream_ms: millis(record.upstream),
-            added_ms: millis(record.added()),
-            model: record.alias,
-            provider: last.map(|attempt| attempt.provider.as_str()),
-            upstream_model: last.map(|attempt| attempt.upstream_model.as_str()),
-            served_by_model: last.map(|attempt| attempt.model.as_str()),
-            api_key_id: record.api_key_id,
-            provider_request_id: last.and_then(|attempt| attempt.provider_request_id.as_deref()),
-            stream: record.stream,
-            prompt_tokens: record.tokens.input,
-            completion_tokens: record.tokens.output,
-            total_tokens: record.tokens.total,
-            cached_tokens: record.tokens.cache_read,
-            reasoning_tokens: record.tokens.reasoning,
-            request_bytes: record.request_bytes,
-            response_bytes: record.response_bytes,
-            attempts: if record.attempts.len() > 1 {
-                record.attempts.iter().map(AttemptLine::of).collect()
-            } else {
-                Vec::new()
-            },
-            error_kind: record.error_kind,
-            error: record.error.as_deref(),
+fn attempt_members(line: &mut JsonLine, last: &Attempt) {
+    line.text("provider", &last.provider);
+    line.text("upstream_model", &last.upstream_model);
+    line.text("served_by_model", &last.model);
+    line.text("provider_key_id", &last.provider_key_id);
+    line.text_if("provider_request_id", last.provider_request_id.as_deref());
+}
+
+fn token_members(line: &mut JsonLine, record: &Record<'_>) {
+    let tokens = &record.tokens;
+    for (name, count) in [
+        ("prompt_tokens", tokens.input),
+        ("completion_tokens", tokens.output),
+        ("total_tokens", tokens.total),
+        ("cached_tokens", tokens.cache_read),
+        ("cache_write_tokens", tokens.cache_write),
+        ("reasoning_tokens", tokens.reasoning),
+    ] {
+        if let Some(count) = count {
+            line.number(name, count);
         }
     }
 }
 
-impl<'a> AttemptLine<'a> {
-    fn of(attempt: &'a Attempt) -> Self {
-        AttemptLine {
-            model: &attempt.model,
-            provider: &attempt.provider,
-            outcome: attempt.outcome,
-            status: attempt.status,
-            reused: attempt.reused,
-            ms: millis(attempt.duration),
+/// Several tries are rare enough for a tree.
+fn attempts_json(attempts: &[Attempt]) -> Vec<u8> {
+    let list: Vec<serde_json::Value> = attempts
+        .iter()
+        .map(|attempt| {
+            serde_json::json!({
+                "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome,
+                "status": attempt.status, "reused": attempt.reused, "ms": millis(attempt.duration),
+                "provider_request_id": attempt.provider_request_id,
+            })
+        })
+        .collect();
+    serde_json::Value::Array(list).to_string().into_bytes()
+}
+
+/// Writes one JSON object. A line is written for every request, so texts that need no escaping, which is
+/// nearly all, are copied as they are.
+struct JsonLine(Vec<u8>);
+
+impl JsonLine {
+    fn new() -> Self {
+        let mut line = Vec::with_capacity(TYPICAL_LINE_BYTES);
+        line.push(b'{');
+        JsonLine(line)
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        let plain = value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+        if plain {
+            self.0.push(b'"');
+            self.0.extend_from_slice(value.as_bytes());
+            self.0.push(b'"');
+        } else {
+            let written = serde_json::to_writer(&mut self.0, value);
+            debug_assert!(written.is_ok(), "a text always serialises");
         }
+    }
+
+    fn text_if(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        self.digits(value);
+    }
+
+    /// Milliseconds to the microsecond.
+    fn millis(&mut self, name: &str, value: Duration) {
+        self.name(name);
+        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+        self.digits(micros / 1000);
+        let rest = micros % 1000;
+        let digit = |place: u64| b'0' + u8::try_from(rest / place % 10).unwrap_or(0);
+        self.0.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+    }
+
+    fn raw(&mut self, name: &str, json: &[u8]) {
+        self.name(name);
+        self.0.extend_from_slice(json);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"}\n");
+        self.0
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn digits(&mut self, mut value: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[at..]);
     }
 }
 
@@ -268,11 +297,6 @@ fn timestamp(record: &Record<'_>) -> String {
 /// Milliseconds to the microsecond.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// Lines that may wait for the writer.
@@ -347,6 +371,18 @@ mod tests {
         assert_eq!(line["latency_ms"], 1.5);
         assert_eq!(line["added_ms"], 0.5);
         assert_eq!(line["timestamp"], "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn numbers_are_written_as_json_has_them() {
+        let mut line = JsonLine::new();
+        line.number("none", 0);
+        line.number("most", u64::MAX);
+        line.millis("short", Duration::from_nanos(7_900));
+        line.millis("long", Duration::from_micros(12_345_060));
+        let line: serde_json::Value = serde_json::from_slice(&line.end()).expect("json");
+        let expected = serde_json::json!({"none": 0, "most": u64::MAX, "short": 0.007, "long": 12345.06});
+        assert_eq!(line, expected);
     }
 
     #[test]

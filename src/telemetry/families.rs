@@ -35,6 +35,8 @@ const REQUEST: &[&str] = &[
 ];
 const USAGE: &[&str] =
     &["endpoint", "inbound_protocol", "provider", "model", "upstream_model", "provider_key_id", "api_key_id"];
+/// Usage labels are the first ones of a request's.
+pub(super) const USAGE_LABELS: usize = USAGE.len();
 const LATENCY: &[&str] = &["endpoint", "model", "provider", "status", "streaming"];
 const DEPLOYMENT: &[&str] = &["provider", "model", "upstream_model", "provider_key_id"];
 

@@ -1,13 +1,15 @@
 //! Prometheus series, registered from [`FAMILIES`].
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use super::families::{self, FAMILIES, Family, FamilyKind};
+use super::kept::{Handles, KEPT, LazyTokens};
 use super::record::{Attempt, Record};
 
 enum Series {
@@ -21,6 +23,8 @@ pub struct Metrics {
     registry: Registry,
     series: Vec<Series>,
     log_drops: Mutex<u64>,
+    /// Tells several instances of one process apart.
+    identity: u64,
 }
 
 impl Metrics {
@@ -31,77 +35,90 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let series = FAMILIES.iter().map(|family| register(&registry, family)).collect::<Result<_, _>>()?;
-        Ok(Metrics { registry, series, log_drops: Mutex::new(0) })
+        static INSTANCES: AtomicU64 = AtomicU64::new(0);
+        let identity = INSTANCES.fetch_add(1, Ordering::Relaxed);
+        Ok(Metrics { registry, series, log_drops: Mutex::new(0), identity })
     }
 
     /// Counts one finished request.
+    ///
+    /// The series of a kind of request are looked up by their labels once per thread and kept; after that a
+    /// request costs one look at its labels and a few additions.
     pub fn observe(&self, record: &Record<'_>) {
-        let last = record.attempts.last();
-        let status = status_text(record.status);
-        let request = request_labels(record, last, status);
-        self.counter(families::REQUESTS, &request, 1);
-        if record.status >= 400 {
-            self.counter(families::FAILED, &request, 1);
-        }
-        self.observe_latency(record, last);
-        self.observe_tokens(record, &request[..7]);
+        KEPT.with_borrow_mut(|kept| {
+            kept.label(self.identity, record);
+            let handles = kept.handles(|| self.handles(record));
+            handles.observe(record);
+        });
+        self.observe_rare(record);
+    }
+
+    fn observe_rare(&self, record: &Record<'_>) {
         if record.status == 499 {
             self.counter(families::CANCELLED, &[record.endpoint, model_label(record)], 1);
-        }
-        if let Some((result, reason)) = record.auth {
-            self.counter(families::AUTH, &["api_key", result, reason], 1);
         }
         if let Some(outcome) = record.over_limit {
             self.counter(families::BODY_LIMIT, &[record.endpoint, record.inbound_protocol, outcome], 1);
         }
-        for attempt in record.attempts {
-            self.observe_attempt(attempt);
+        let all_but_last = record.attempts.len().saturating_sub(1);
+        for attempt in record.attempts.iter().take(all_but_last) {
+            for counter in self.attempt_counters(attempt) {
+                counter.inc();
+            }
         }
     }
 
-    fn observe_latency(&self, record: &Record<'_>, last: Option<&Attempt>) {
+    /// The series of one kind of request.
+    fn handles(&self, record: &Record<'_>) -> Handles {
+        let last = record.attempts.last();
+        let request = request_labels(record, last, status_text(record.status));
+        let usage = &request[..families::USAGE_LABELS];
         let streaming = if record.stream { "true" } else { "false" };
-        let labels = [
+        let latency = [
             record.endpoint,
             model_label(record),
             provider_label(last),
             status_class(record.status),
             streaming,
         ];
-        self.seconds(families::E2E_LATENCY, &labels, record.duration);
-        if let (true, Some(first)) = (record.stream, record.first_byte) {
-            self.seconds(families::TTFT_LATENCY, &labels, first);
+        let counters = |family: usize, labels: &[&str]| {
+            self.find_counter(family, labels).into_iter().collect::<Vec<_>>()
+        };
+        let mut each = counters(families::REQUESTS, &request);
+        if record.status >= 400 {
+            each.extend(self.find_counter(families::FAILED, &request));
         }
-        if last.is_some() {
-            self.seconds(families::UPSTREAM_LATENCY, &labels, record.upstream);
-            self.seconds(families::ADDED_LATENCY, &labels, record.added());
+        if let Some((result, reason)) = record.auth {
+            each.extend(self.find_counter(families::AUTH, &["api_key", result, reason]));
+        }
+        each.extend(last.into_iter().flat_map(|last| self.attempt_counters(last)));
+        Handles {
+            each,
+            e2e: self.find_histogram(families::E2E_LATENCY, &latency),
+            ttft: record.stream.then(|| self.find_histogram(families::TTFT_LATENCY, &latency)).flatten(),
+            upstream: last.and_then(|_| self.find_histogram(families::UPSTREAM_LATENCY, &latency)),
+            added: last.and_then(|_| self.find_histogram(families::ADDED_LATENCY, &latency)),
+            tokens: LazyTokens {
+                families: [families::INPUT_TOKENS, families::OUTPUT_TOKENS, families::TOTAL_TOKENS]
+                    .map(|family| self.vector(family)),
+                labels: usage.iter().map(|label| (*label).to_owned()).collect(),
+                found: [None, None, None],
+            },
         }
     }
 
-    fn observe_tokens(&self, record: &Record<'_>, labels: &[&str]) {
-        let tokens = &record.tokens;
-        let total = tokens.total.or_else(|| Some(tokens.input? + tokens.output?));
-        for (family, count) in [
-            (families::INPUT_TOKENS, tokens.input),
-            (families::OUTPUT_TOKENS, tokens.output),
-            (families::TOTAL_TOKENS, total),
-        ] {
-            if let Some(count) = count.filter(|&count| count > 0) {
-                self.counter(family, labels, count);
-            }
-        }
-    }
-
-    fn observe_attempt(&self, attempt: &Attempt) {
+    fn attempt_counters(&self, attempt: &Attempt) -> Vec<IntCounter> {
         let labels = [
             attempt.provider.as_str(),
             attempt.model.as_str(),
             attempt.upstream_label.as_str(),
             attempt.provider_key_id.as_str(),
         ];
-        self.counter(families::ATTEMPTS, &labels, 1);
-        let ok = attempt.outcome == "ok";
-        self.counter(if ok { families::ATTEMPTS_OK } else { families::ATTEMPTS_FAILED }, &labels, 1);
+        let ended = if attempt.outcome == "ok" { families::ATTEMPTS_OK } else { families::ATTEMPTS_FAILED };
+        [families::ATTEMPTS, ended]
+            .into_iter()
+            .filter_map(|family| self.find_counter(family, &labels))
+            .collect()
     }
 
     /// A request began.
@@ -150,18 +167,26 @@ impl Metrics {
     }
 
     fn counter(&self, family: usize, labels: &[&str], by: u64) {
-        if let Some(Series::Counter(series)) = self.series.get(family)
-            && let Ok(counter) = series.get_metric_with_label_values(labels)
-        {
+        if let Some(counter) = self.find_counter(family, labels) {
             counter.inc_by(by);
         }
     }
 
-    fn seconds(&self, family: usize, labels: &[&str], duration: Duration) {
-        if let Some(Series::Histogram(series)) = self.series.get(family)
-            && let Ok(histogram) = series.get_metric_with_label_values(labels)
-        {
-            histogram.observe(duration.as_secs_f64());
+    fn find_counter(&self, family: usize, labels: &[&str]) -> Option<IntCounter> {
+        self.vector(family)?.get_metric_with_label_values(labels).ok()
+    }
+
+    fn vector(&self, family: usize) -> Option<IntCounterVec> {
+        match self.series.get(family) {
+            Some(Series::Counter(series)) => Some(series.clone()),
+            _ => None,
+        }
+    }
+
+    fn find_histogram(&self, family: usize, labels: &[&str]) -> Option<Histogram> {
+        match self.series.get(family) {
+            Some(Series::Histogram(series)) => series.get_metric_with_label_values(labels).ok(),
+            _ => None,
         }
     }
 
@@ -198,7 +223,11 @@ fn register(registry: &Registry, family: &Family) -> prometheus::Result<Series> 
     }
 }
 
-fn request_labels<'a>(record: &'a Record<'_>, last: Option<&'a Attempt>, status: &'a str) -> [&'a str; 10] {
+pub(super) fn request_labels<'a>(
+    record: &'a Record<'_>,
+    last: Option<&'a Attempt>,
+    status: &'a str,
+) -> [&'a str; 10] {
     [
         record.endpoint,
         record.inbound_protocol,

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 mod families;
+mod kept;
 mod metrics;
 mod record;
 

@@ -236,7 +236,7 @@ async fn read_whole<C: Call>(
     budgets: &Budgets,
     due: Option<Instant>,
 ) -> Result<Answer<C>, Failure> {
-    let mut body = Collected::default();
+    let mut body = Collected::expecting(announced(call.headers()));
     loop {
         let wait = due.or_else(|| budgets.gap.map(|gap| Instant::now() + gap));
         match bounded_until(wait, call.chunk()).await {
@@ -451,6 +451,10 @@ fn returned_headers(headers: &HeaderMap) -> Headers {
 
 fn cloned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
     (name.clone(), value.clone())
+}
+
+fn announced(headers: &HeaderMap) -> u64 {
+    headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

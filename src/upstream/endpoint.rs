@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue, Uri};
+use pingora_core::upstreams::peer::HttpPeer;
 
 use super::providers::{Operation, provider};
 use super::resolve::Addresses;
@@ -36,6 +38,8 @@ pub struct Endpoint {
     pub only_headers: Vec<Glob>,
     pub addresses: Addresses,
     pub identity: TlsIdentity,
+    /// The transport's own description of the address used last.
+    pub peer: ArcSwapOption<HttpPeer>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -118,6 +122,7 @@ impl Endpoint {
             templates,
             only_headers: lower_case(&key.request.forward_client_headers),
             identity: trust.for_key(key)?,
+            peer: ArcSwapOption::empty(),
         })
     }
 

@@ -68,9 +68,12 @@ impl Addresses {
         self.ready().unwrap_or_else(|| Err("the lookup gave nothing".into()))
     }
 
-    /// Could [`Addresses::candidates`] have to wait for a lookup?
-    pub fn needs_lookup(&self) -> bool {
-        self.literal.is_none() && self.ready().is_none()
+    /// The address to try first, as far as it is known without a lookup.
+    pub fn preferred(&self) -> Option<SocketAddr> {
+        match self.literal {
+            Some(literal) => Some(literal),
+            None => self.ready()?.ok()?.first().copied(),
+        }
     }
 
     /// A connection to `address` was made: it comes first from now on.

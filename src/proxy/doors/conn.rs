@@ -111,19 +111,20 @@ impl Conn {
         if end.done() {
             return self.poll_departure(cx);
         }
-        if self.after.is_empty() {
-            self.after.reserve(READ_AHEAD.max(buf.remaining().min(MAX_READ)));
-            let read = poll_read_into(&mut self.inner, cx, &mut self.after);
-            if ready!(read)? == 0 {
-                return Poll::Ready(Ok(()));
-            }
+        if !self.after.is_empty() {
+            let offered = self.after.len().min(buf.remaining());
+            let taken = end.take(&self.after[..offered]).map_err(misframed)?;
+            buf.put_slice(&self.after[..taken]);
+            self.after.advance(taken);
+            return Poll::Ready(Ok(()));
         }
-        let offered = self.after.len().min(buf.remaining());
-        let taken = end
-            .take(&self.after[..offered])
-            .map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
-        buf.put_slice(&self.after[..taken]);
-        self.after.advance(taken);
+        // Straight into the session's buffer; what lies behind the message is taken out again.
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let arrived = &buf.filled()[start..];
+        let taken = end.take(arrived).map_err(misframed)?;
+        self.after.extend_from_slice(&arrived[taken..]);
+        buf.set_filled(start + taken);
         Poll::Ready(Ok(()))
     }
 
@@ -158,6 +159,10 @@ impl Conn {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn misframed(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 fn poll_read_into(inner: &mut Stream, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
@@ -263,7 +268,6 @@ impl GetSocketDigest for Conn {
 impl Peek for Conn {}
 
 const READ_AHEAD: usize = 4 * 1024;
-const MAX_READ: usize = 64 * 1024;
 /// Bytes taken in after a message while its answer is under way.
 const MAX_AFTER: usize = 64 * 1024;
 /// Bytes collected before they are written without a flush.

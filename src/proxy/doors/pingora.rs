@@ -183,8 +183,8 @@ impl Downstream for PingoraDown<'_> {
         if self.closing {
             self.session.set_keepalive(None);
         }
-        let mut response =
-            ResponseHeader::build(head.status, Some(head.headers.len() + 3)).map_err(|_| Broken::Gone)?;
+        let mut response = ResponseHeader::build_no_case(head.status, Some(head.headers.len() + 3))
+            .map_err(|_| Broken::Gone)?;
         for (name, value) in head.headers {
             response.append_header(name, value).map_err(|_| Broken::Gone)?;
         }

@@ -103,16 +103,23 @@ impl Fault {
 pub struct Collected {
     first: Option<Bytes>,
     rest: Vec<u8>,
+    expected: usize,
 }
 
 impl Collected {
+    /// For a body that is announced with so many bytes.
+    pub fn expecting(bytes: u64) -> Self {
+        let expected = usize::try_from(bytes).unwrap_or(usize::MAX).min(MAX_RESERVED);
+        Collected { expected, ..Collected::default() }
+    }
+
     /// Adds a piece; a body that came in one is never copied.
     pub fn push(&mut self, piece: Bytes) {
         match &self.first {
             None if self.rest.is_empty() => self.first = Some(piece),
             None => self.rest.extend_from_slice(&piece),
             Some(first) => {
-                self.rest.reserve(first.len() + piece.len());
+                self.rest.reserve((first.len() + piece.len()).max(self.expected));
                 self.rest.extend_from_slice(first);
                 self.rest.extend_from_slice(&piece);
                 self.first = None;
@@ -132,6 +139,9 @@ impl Collected {
         self.first.unwrap_or_else(|| Bytes::from(self.rest))
     }
 }
+
+/// Reserved for an announced body before it arrives; beyond that memory follows the bytes.
+const MAX_RESERVED: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, Version, header};
 use pingora_core::connectors::ConnectorOptions;
-use pingora_core::connectors::http::Connector;
+use pingora_core::connectors::http::{v1, v2};
 use pingora_core::protocols::TcpKeepalive;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
@@ -29,29 +29,52 @@ pub struct Pool {
     pub keepalive: Option<(Duration, Duration, usize)>,
 }
 
-/// The connector and its pools, shared by all requests.
+/// The connectors and their pools, shared by all requests.
+///
+/// A pooled connection is looked for first and without a timer. Making a new one is a large future (lookup,
+/// TCP, TLS, HTTP/2 handshake), so it is boxed: the futures of the common case stay small enough to move.
 pub struct PingoraUpstream {
-    connector: Arc<Connector>,
-    pool: Pool,
+    pools: Arc<Pools>,
+    settings: Pool,
     /// Sets the pool keys of fresh connections apart, so that none is taken from the pool.
     fresh: AtomicU64,
 }
 
+struct Pools {
+    /// Idle HTTP/1.1 connections.
+    h1: v1::Connector,
+    /// HTTP/2 connections; makes new ones of either version, as ALPN decides.
+    h2: v2::Connector,
+}
+
 impl PingoraUpstream {
-    pub fn new(pool: Pool) -> Self {
-        let options = ConnectorOptions::new(pool.size);
-        PingoraUpstream { connector: Arc::new(Connector::new(Some(options))), pool, fresh: AtomicU64::new(1) }
+    pub fn new(settings: Pool) -> Self {
+        let options = ConnectorOptions::new(settings.size);
+        let pools =
+            Pools { h1: v1::Connector::new(Some(options.clone())), h2: v2::Connector::new(Some(options)) };
+        PingoraUpstream { pools: Arc::new(pools), settings, fresh: AtomicU64::new(1) }
     }
 
-    fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> HttpPeer {
+    /// The peer for an address, made once and kept with the endpoint.
+    fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> Arc<HttpPeer> {
+        let kept = endpoint.peer.load();
+        if let Some(peer) = kept.as_ref().filter(|peer| peer._address == PingoraAddr::Inet(address)) {
+            return Arc::clone(peer);
+        }
+        let peer = Arc::new(self.new_peer(endpoint, address));
+        endpoint.peer.store(Some(Arc::clone(&peer)));
+        peer
+    }
+
+    fn new_peer(&self, endpoint: &Endpoint, address: SocketAddr) -> HttpPeer {
         let mut options = PeerOptions::new();
-        options.idle_timeout = self.pool.idle;
+        options.idle_timeout = self.settings.idle;
         options.verify_cert = endpoint.identity.verify;
         options.verify_hostname = endpoint.identity.verify;
         options.ca = endpoint.identity.roots.clone();
         options.max_h2_streams = MAX_H2_STREAMS;
         options.alpn = if endpoint.tls { ALPN::H2H1 } else { ALPN::H1 };
-        options.tcp_keepalive = self.pool.keepalive.map(|(idle, interval, count)| TcpKeepalive {
+        options.tcp_keepalive = self.settings.keepalive.map(|(idle, interval, count)| TcpKeepalive {
             idle,
             interval,
             count,
@@ -70,7 +93,19 @@ impl PingoraUpstream {
         }
     }
 
-    async fn open_any(
+    /// An idle connection, or a free stream of a running one.
+    async fn pooled(&self, endpoint: &Endpoint, peer: &Arc<HttpPeer>) -> Option<PingoraCall> {
+        if endpoint.tls
+            && let Ok(Some(session)) = self.pools.h2.reused_http_session(&**peer).await
+        {
+            return Some(self.call(endpoint, peer, HttpSession::H2(session), true));
+        }
+        let session = self.pools.h1.reused_http_session(&**peer).await?;
+        Some(self.call(endpoint, peer, HttpSession::H1(session), true))
+    }
+
+    /// A new connection to the first address that takes one.
+    async fn connect(
         &self,
         endpoint: &Endpoint,
         fresh: bool,
@@ -84,7 +119,7 @@ impl PingoraUpstream {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let share =
                 if more { Some(left.map_or(NEXT_ADDRESS, |left| left.min(NEXT_ADDRESS))) } else { left };
-            match self.open_one(endpoint, address, fresh, share).await {
+            match self.connect_one(endpoint, address, fresh, share).await {
                 Ok(call) => {
                     endpoint.addresses.worked(address);
                     return Ok(call);
@@ -98,7 +133,7 @@ impl PingoraUpstream {
         Err(last)
     }
 
-    async fn open_one(
+    async fn connect_one(
         &self,
         endpoint: &Endpoint,
         address: SocketAddr,
@@ -106,31 +141,39 @@ impl PingoraUpstream {
         budget: Option<Duration>,
     ) -> Result<PingoraCall, Fault> {
         let peer = self.peer(endpoint, address);
-        let opening = async {
+        let connecting = async {
             if fresh {
-                let mut apart = peer.clone();
+                let mut apart = HttpPeer::clone(&peer);
                 apart.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
-                self.connector.get_http_session(&apart).await
+                self.pools.h2.new_http_session(&apart).await
             } else {
-                self.connector.get_http_session(&peer).await
+                self.pools.h2.new_http_session(&*peer).await
             }
         };
-        let opened = match budget {
-            Some(budget) => pingora_timeout::timeout(budget, opening).await.map_err(|_| {
-                Fault::new(FaultKind::ConnectTimeout, format!("no connection within {budget:?}"))
-            })?,
-            None => opening.await,
+        let connected = match budget {
+            Some(budget) => pingora_timeout::timeout(budget, connecting).await.map_err(|_| late(budget))?,
+            None => connecting.await,
         };
-        let (session, reused) = opened.map_err(|error| connect_fault(&error))?;
-        Ok(PingoraCall {
-            connector: Arc::clone(&self.connector),
-            idle: self.pool.idle,
+        let session = connected.map_err(|error| connect_fault(&error))?;
+        Ok(self.call(endpoint, &peer, session, false))
+    }
+
+    fn call(
+        &self,
+        endpoint: &Endpoint,
+        peer: &Arc<HttpPeer>,
+        session: HttpSession,
+        reused: bool,
+    ) -> PingoraCall {
+        PingoraCall {
+            pools: Arc::clone(&self.pools),
+            idle: self.settings.idle,
             authority: endpoint.authority.clone(),
             session,
-            peer,
+            peer: Arc::clone(peer),
             reused,
             answered: false,
-        })
+        }
     }
 }
 
@@ -143,27 +186,35 @@ impl Upstream for PingoraUpstream {
         fresh: bool,
         budget: Option<Duration>,
     ) -> Result<PingoraCall, Fault> {
+        if let Some(address) = endpoint.addresses.preferred().filter(|_| !fresh) {
+            let peer = self.peer(endpoint, address);
+            if let Some(call) = self.pooled(endpoint, &peer).await {
+                return Ok(call);
+            }
+        }
         let deadline = budget.map(|budget| Instant::now() + budget);
-        let opening = self.open_any(endpoint, fresh, deadline);
+        let connecting = Box::pin(self.connect(endpoint, fresh, deadline));
         match budget {
             // The lookup has no bound of its own.
-            Some(budget) if endpoint.addresses.needs_lookup() => {
-                pingora_timeout::timeout(budget, opening).await.unwrap_or_else(|_| {
-                    Err(Fault::new(FaultKind::ConnectTimeout, format!("no connection within {budget:?}")))
-                })
+            Some(budget) => {
+                pingora_timeout::timeout(budget, connecting).await.unwrap_or_else(|_| Err(late(budget)))
             }
-            _ => opening.await,
+            None => connecting.await,
         }
     }
 }
 
+fn late(budget: Duration) -> Fault {
+    Fault::new(FaultKind::ConnectTimeout, format!("no connection within {budget:?}"))
+}
+
 /// One exchange over a Pingora session.
 pub struct PingoraCall {
-    connector: Arc<Connector>,
+    pools: Arc<Pools>,
     idle: Option<Duration>,
     authority: header::HeaderValue,
     session: HttpSession,
-    peer: HttpPeer,
+    peer: Arc<HttpPeer>,
     reused: bool,
     answered: bool,
 }
@@ -259,12 +310,15 @@ impl Call for PingoraCall {
             && !headers.contains_key(header::TRANSFER_ENCODING)
     }
 
-    async fn release(mut self) {
-        if let HttpSession::H1(session) = &mut self.session {
-            // Without this a connection is never reused.
-            session.respect_keepalive();
+    async fn release(self) {
+        match self.session {
+            // Respects what both sides said about keeping the connection.
+            HttpSession::H1(session) => {
+                self.pools.h1.release_http_session(session, &*self.peer, self.idle).await;
+            }
+            HttpSession::H2(session) => self.pools.h2.release_http_session(session, &*self.peer, self.idle),
+            HttpSession::Custom(()) => {}
         }
-        self.connector.release_http_session(self.session, &self.peer, self.idle).await;
     }
 }
 
