@@ -128,9 +128,7 @@ pub async fn attempt<U: Upstream>(
         trace.connect = Some(began.elapsed());
         match exchange(&mut call, &request, budgets).await {
             Ok(status) => break (call, status),
-            Err(Stopped::Fault(fault)) if fault.kind == FaultKind::Closed && call.reused() && !fresh => {
-                fresh = true;
-            }
+            Err(Stopped::Fault(fault)) if !fresh && is_stale(fault.kind, call.reused()) => fresh = true,
             Err(stopped) => return Err(stopped.into_failure(budgets.head)),
         }
     };
@@ -147,13 +145,18 @@ pub async fn attempt<U: Upstream>(
     }
 }
 
+/// Does the failure say nothing about the target, only about the connection that was tried?
+fn is_stale(kind: FaultKind, reused: bool) -> bool {
+    kind == FaultKind::Refused || kind == FaultKind::Closed && reused
+}
+
 /// Sends the request and waits for the head. An upstream may answer before it has read everything, and
 /// close: after a failed write its answer is still looked for, so that an early 413 arrives as one.
 async fn exchange<C: Call>(call: &mut C, request: &Outgoing, budgets: &Budgets) -> Result<u16, Stopped> {
     let talk = async {
         match call.send(request).await {
             Ok(()) => call.head().await,
-            Err(fault) if fault.kind == FaultKind::Closed => {
+            Err(fault) if matches!(fault.kind, FaultKind::Closed | FaultKind::Reset) => {
                 match pingora_timeout::timeout(EARLY_ANSWER, call.head()).await {
                     Ok(Ok(status)) => Ok(status),
                     _ => Err(fault),
@@ -492,7 +495,7 @@ fn fault_failure(fault: &Fault) -> Failure {
         FaultKind::Connect | FaultKind::ConnectTimeout => {
             (Kind::UpstreamUnreachable, "the upstream could not be reached")
         }
-        FaultKind::Closed => {
+        FaultKind::Closed | FaultKind::Refused | FaultKind::Reset => {
             (Kind::UpstreamUnreachable, "the upstream closed the connection without an answer")
         }
         FaultKind::Cut => (Kind::UpstreamUnreachable, "the upstream broke off in the middle of its answer"),

@@ -79,6 +79,10 @@ pub enum FaultKind {
     ConnectTimeout,
     /// The peer closed or reset before a byte of the answer.
     Closed,
+    /// The peer let go of the request before it looked at it, and says so: it may be sent again, elsewhere.
+    Refused,
+    /// The peer broke off this exchange before a byte of the answer, and nothing but this exchange.
+    Reset,
     /// The peer closed or reset in the middle of the answer.
     Cut,
     /// What arrived is not HTTP.

@@ -73,6 +73,8 @@ impl PingoraUpstream {
         options.verify_hostname = endpoint.identity.verify;
         options.ca = endpoint.identity.roots.clone();
         options.max_h2_streams = MAX_H2_STREAMS;
+        options.h2_stream_window_size = Some(STREAM_WINDOW);
+        options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         options.alpn = if endpoint.tls { ALPN::H2H1 } else { ALPN::H1 };
         options.tcp_keepalive = self.settings.keepalive.map(|(idle, interval, count)| TcpKeepalive {
             idle,
@@ -141,21 +143,21 @@ impl PingoraUpstream {
         budget: Option<Duration>,
     ) -> Result<PingoraCall, Fault> {
         let peer = self.peer(endpoint, address);
-        let connecting = async {
-            if fresh {
-                let mut apart = HttpPeer::clone(&peer);
-                apart.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
-                self.pools.h2.new_http_session(&apart).await
-            } else {
-                self.pools.h2.new_http_session(&*peer).await
-            }
-        };
+        let apart = fresh.then(|| {
+            let mut apart = HttpPeer::clone(&peer);
+            apart.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
+            Arc::new(apart)
+        });
+        let dialled = apart.as_ref().unwrap_or(&peer);
+        let connecting = self.pools.h2.new_http_session(&**dialled);
         let connected = match budget {
             Some(budget) => pingora_timeout::timeout(budget, connecting).await.map_err(|_| late(budget))?,
             None => connecting.await,
         };
         let session = connected.map_err(|error| connect_fault(&error))?;
-        Ok(self.call(endpoint, &peer, session, false))
+        // HTTP/2 pools a connection under the key it was made with; HTTP/1.1 is pooled when it is given back.
+        let owner = if matches!(session, HttpSession::H2(_)) { dialled } else { &peer };
+        Ok(self.call(endpoint, owner, session, false))
     }
 
     fn call(
@@ -169,7 +171,7 @@ impl PingoraUpstream {
             pools: Arc::clone(&self.pools),
             idle: self.settings.idle,
             authority: endpoint.authority.clone(),
-            session,
+            session: Some(session),
             peer: Arc::clone(peer),
             reused,
             answered: false,
@@ -213,7 +215,8 @@ pub struct PingoraCall {
     pools: Arc<Pools>,
     idle: Option<Duration>,
     authority: header::HeaderValue,
-    session: HttpSession,
+    /// None once it was given back.
+    session: Option<HttpSession>,
     peer: Arc<HttpPeer>,
     reused: bool,
     answered: bool,
@@ -228,7 +231,7 @@ impl PingoraCall {
             Some(request.headers.len() + 2),
         )
         .map_err(|error| bad(error.to_string()))?;
-        if matches!(self.session, HttpSession::H2(_)) {
+        if matches!(self.session, Some(HttpSession::H2(_))) {
             let uri = Uri::builder()
                 .scheme("https")
                 .authority(self.authority.as_bytes())
@@ -253,9 +256,38 @@ impl PingoraCall {
         let kind = match error.etype() {
             ErrorType::InvalidHTTPHeader => FaultKind::Protocol,
             _ if self.answered => FaultKind::Cut,
-            _ => FaultKind::Closed,
+            // This upstream wants HTTP/1.1 for what was asked of it.
+            ErrorType::H2Downgrade => {
+                self.pools.h2.prefer_h1(&*self.peer);
+                FaultKind::Refused
+            }
+            _ => error.root_cause().downcast_ref().map_or(FaultKind::Closed, http2_fault),
         };
         Fault::new(kind, brief(error))
+    }
+
+    fn session(&mut self) -> &mut HttpSession {
+        self.session.as_mut().expect("taken only by release and drop, which end the call")
+    }
+}
+
+/// What HTTP/2 says about a request without an answer (<https://www.rfc-editor.org/rfc/rfc9113#section-8.7>).
+fn http2_fault(error: &h2::Error) -> FaultKind {
+    match error.reason() {
+        Some(h2::Reason::REFUSED_STREAM) => FaultKind::Refused,
+        Some(h2::Reason::NO_ERROR) if error.is_go_away() => FaultKind::Refused,
+        _ if error.is_reset() => FaultKind::Reset,
+        _ => FaultKind::Closed,
+    }
+}
+
+/// An abandoned HTTP/2 stream is reset, and its connection goes back to the pool, where its idle time ends
+/// it. An abandoned HTTP/1.1 connection is closed by being dropped.
+impl Drop for PingoraCall {
+    fn drop(&mut self) {
+        if let Some(HttpSession::H2(session)) = self.session.take() {
+            self.pools.h2.release_http_session(session, &*self.peer, self.idle);
+        }
     }
 }
 
@@ -266,23 +298,26 @@ impl Call for PingoraCall {
 
     async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
         let head = Box::new(self.request_header(request)?);
-        self.session.write_request_header(head).await.map_err(|error| self.fault(&error))?;
+        let wrote = self.session().write_request_header(head).await;
+        wrote.map_err(|error| self.fault(&error))?;
         let mut rest = request.body.clone();
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-            let writing = self.session.write_request_body(piece, rest.is_empty());
+            let writing = self.session().write_request_body(piece, rest.is_empty());
             let wrote = pingora_timeout::timeout(WRITE_STALL, writing).await;
             let wrote = wrote
                 .map_err(|_| Fault::new(FaultKind::Closed, "the upstream stopped reading the request"))?;
             wrote.map_err(|error| self.fault(&error))?;
         }
-        self.session.finish_request_body().await.map_err(|error| self.fault(&error))
+        let finished = self.session().finish_request_body().await;
+        finished.map_err(|error| self.fault(&error))
     }
 
     async fn head(&mut self) -> Result<u16, Fault> {
         loop {
-            self.session.read_response_header().await.map_err(|error| self.fault(&error))?;
-            let status = self.session.response_header().map_or(0, |head| head.status.as_u16());
+            let read = self.session().read_response_header().await;
+            read.map_err(|error| self.fault(&error))?;
+            let status = self.session().response_header().map_or(0, |head| head.status.as_u16());
             match status {
                 101 => return Err(Fault::new(FaultKind::Protocol, "an upgrade nobody asked for")),
                 100..=199 => {}
@@ -296,28 +331,31 @@ impl Call for PingoraCall {
 
     fn headers(&self) -> &HeaderMap {
         static NONE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
-        self.session.response_header().map_or(&NONE, |head| &head.headers)
+        self.session.as_ref().and_then(HttpSession::response_header).map_or(&NONE, |head| &head.headers)
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
-        self.session.read_response_body().await.map_err(|error| self.fault(&error))
+        let read = self.session().read_response_body().await;
+        read.map_err(|error| self.fault(&error))
     }
 
     fn close_delimited(&self) -> bool {
         let headers = self.headers();
-        matches!(self.session, HttpSession::H1(_))
+        matches!(self.session, Some(HttpSession::H1(_)))
             && !headers.contains_key(header::CONTENT_LENGTH)
             && !headers.contains_key(header::TRANSFER_ENCODING)
     }
 
-    async fn release(self) {
-        match self.session {
+    async fn release(mut self) {
+        match self.session.take() {
             // Respects what both sides said about keeping the connection.
-            HttpSession::H1(session) => {
+            Some(HttpSession::H1(session)) => {
                 self.pools.h1.release_http_session(session, &*self.peer, self.idle).await;
             }
-            HttpSession::H2(session) => self.pools.h2.release_http_session(session, &*self.peer, self.idle),
-            HttpSession::Custom(()) => {}
+            Some(HttpSession::H2(session)) => {
+                self.pools.h2.release_http_session(session, &*self.peer, self.idle);
+            }
+            Some(HttpSession::Custom(())) | None => {}
         }
     }
 }
@@ -344,5 +382,10 @@ const PIECE_BYTES: usize = 256 * 1024;
 const WRITE_STALL: Duration = Duration::from_secs(5);
 /// Streams per HTTP/2 connection; Pingora's default of one would not multiplex at all.
 const MAX_H2_STREAMS: usize = 50;
+/// Bytes of one HTTP/2 stream that may wait for a slow caller.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// Room for every stream of a connection to be full of one-token frames, so that callers who do not read hold
+/// nobody else up: the `h2` crate charges a small frame with up to 256 bytes, against half of this window.
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// How long one of several addresses may take before the next is tried.
 const NEXT_ADDRESS: Duration = Duration::from_secs(1);
