@@ -116,27 +116,12 @@ fn start_logging(level: &str) {
     };
     let filter = EnvFilter::try_new(format!("{level}{quiet}")).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match log_format() {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
+    let started = match config::log_format() {
+        config::LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        config::LogFormat::Text => {
+            builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+        }
     };
     // A second start in one process keeps the first one's log.
     drop(started);
-}
-
-/// How diagnostics and the access log are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Json,
-    Text,
-}
-
-/// From `AISIX_LOG_FORMAT` (`json`, `text`), else by whether stderr is a terminal.
-pub fn log_format() -> LogFormat {
-    match std::env::var("AISIX_LOG_FORMAT").as_deref() {
-        Ok("json") => LogFormat::Json,
-        Ok("text") => LogFormat::Text,
-        _ if std::io::stderr().is_terminal() => LogFormat::Text,
-        _ => LogFormat::Json,
-    }
 }

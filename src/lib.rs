@@ -35,6 +35,7 @@ pub mod sim;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;
+pub mod wire;
 
 /// Installs the process's cryptography. Repeated calls do nothing.
 pub fn install_crypto() {

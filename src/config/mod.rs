@@ -7,6 +7,7 @@
 mod check;
 mod listeners;
 mod load;
+mod log;
 mod observability;
 mod stores;
 mod traffic;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub use listeners::{Admin, Proxy, RealIp, RequestId, ServerTls, UrlRewrite};
 pub use load::{IGNORED, environment};
+pub use log::{LogFormat, log_format};
 pub use observability::{
     Buckets, ClientTypeRule, Metrics, MetricsOtlp, Observability, Prometheus, Tracing, TracingOtlp,
 };

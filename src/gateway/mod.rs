@@ -18,8 +18,7 @@ use pingora_proxy::{HttpProxy, http_proxy};
 
 use crate::admin::status::Board;
 use crate::admin::{AdminApp, MetricsApp};
-use crate::cli::{LogFormat, log_format};
-use crate::config::{Config, ServerTls};
+use crate::config::{Config, LogFormat, ServerTls, log_format};
 use crate::life::Life;
 use crate::proxy::Node;
 use crate::proxy::doors::front::Front;

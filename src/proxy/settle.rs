@@ -1,5 +1,7 @@
 //! The end of every request: what was reserved becomes what was used, and the world is told, once.
 
+use std::time::{Duration, SystemTime};
+
 use super::downstream::Drained;
 use super::exchange::Exchange;
 use super::node::Node;
@@ -51,6 +53,7 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
     }
     let unfinished = x.error.as_ref().map_or(Kind::Internal, |error| error.kind);
     let attempts = x.tries.finish(unfinished);
+    let upstream = attempts.iter().map(|attempt| attempt.duration).sum::<Duration>();
     let duration = x.began.elapsed();
     node.telemetry.emit(&Record {
         at: x.at,
@@ -69,7 +72,7 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
         auth: x.auth,
         stream: x.stream,
         tokens: tokens(&x),
-        upstream: (x.tries.duration() + x.waited).min(duration),
+        upstream: (upstream + x.waited).min(duration),
         attempts: &attempts,
         duration,
         first_byte: x.first_byte,
@@ -111,7 +114,7 @@ fn tokens(x: &Exchange) -> TokenCounts {
 /// Tells about bytes that never became a request.
 pub fn unparsed<U>(node: &Node<U>, id: &str, envelope: DialectId, error: &Error) {
     node.telemetry.emit(&Record {
-        at: std::time::SystemTime::now(),
+        at: SystemTime::now(),
         request_id: id,
         trace_id: None,
         method: "-",
@@ -128,9 +131,9 @@ pub fn unparsed<U>(node: &Node<U>, id: &str, envelope: DialectId, error: &Error)
         stream: false,
         tokens: TokenCounts::default(),
         attempts: &[],
-        duration: std::time::Duration::ZERO,
+        duration: Duration::ZERO,
         first_byte: None,
-        upstream: std::time::Duration::ZERO,
+        upstream: Duration::ZERO,
         request_bytes: 0,
         response_bytes: 0,
         over_limit: None,

@@ -66,11 +66,6 @@ impl Tries {
         }
     }
 
-    /// Time spent in all tries.
-    pub fn duration(&self) -> Duration {
-        self.finished.iter().map(|attempt| attempt.duration).sum()
-    }
-
     fn close(&mut self, outcome: &'static str) {
         if let Some((mut attempt, began)) = self.running.take() {
             let trace = std::mem::take(&mut self.trace);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::check::{self, Finding, Rows};
+use super::provider_key::ResponseRules;
 use super::{ApiKey, COLLECTIONS, GenericRow, Glob, Model, ProviderKey, Shape, sha256, to_hex};
 use crate::document::{Problem, Problems};
 
@@ -111,12 +112,22 @@ impl Snapshot {
 
     /// What was accepted but is not in force, one sentence each, for a loud warning.
     pub fn dormant(&self) -> Vec<String> {
-        let limited_keys = self.api_keys().filter(|key| key.rate_limit.is_some()).count();
-        let limited_models = self.models().filter(|model| model.rate_limit.is_some()).count();
         let kinds = COLLECTIONS.iter().filter(|collection| !collection.acts);
+        let models = |has: fn(&Model) -> bool| self.models().filter(|model| has(model)).count();
+        let keys = |has: fn(&ProviderKey) -> bool| self.provider_keys().filter(|key| has(key)).count();
         kinds
             .map(|collection| (collection.name, self.count(collection.name)))
-            .chain([("rate_limit on api_keys", limited_keys), ("rate_limit on models", limited_models)])
+            .chain([
+                ("rate_limit on api_keys", self.api_keys().filter(|key| key.rate_limit.is_some()).count()),
+                ("rate_limit on models", models(|model| model.rate_limit.is_some())),
+                ("routing, ensemble or semantic on models", models(|model| model.shape() != Shape::Direct)),
+                ("cooldown on models", models(|model| model.cooldown.is_some())),
+                ("background_model_check on models", models(|model| model.background_model_check.is_some())),
+                ("auto_prompt_caching on models", models(|model| model.auto_prompt_caching.is_some())),
+                ("cost on models", models(|model| model.cost.is_some())),
+                ("request body rules on provider_keys", keys(|key| key.request.edits_bodies())),
+                ("response rules on provider_keys", keys(|key| key.response != ResponseRules::default())),
+            ])
             .filter(|(_, count)| *count > 0)
             .map(|(what, count)| {
                 let rows = if count == 1 { "row is" } else { "rows are" };

@@ -159,6 +159,8 @@ async fn exchange<C: Call>(call: &mut C, request: &Outgoing, budgets: &Budgets) 
             Err(fault) if matches!(fault.kind, FaultKind::Closed | FaultKind::Reset) => {
                 match pingora_timeout::timeout(EARLY_ANSWER, call.head()).await {
                     Ok(Ok(status)) => Ok(status),
+                    // What the peer says about the request is worth more than that it could not be written.
+                    Ok(Err(told)) if matches!(told.kind, FaultKind::Refused | FaultKind::Reset) => Err(told),
                     _ => Err(fault),
                 }
             }
@@ -468,7 +470,9 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 fn provider_request_id(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("x-request-id").or_else(|| headers.get("request-id"))?;
-    Some(value.to_str().ok()?.chars().take(MAX_ID_CHARS).collect())
+    let id = value.to_str().ok()?;
+    // Visible ASCII, so that any cut is a character's edge.
+    Some(id.get(..id.len().min(MAX_ID_BYTES))?.to_owned())
 }
 
 /// Seconds until the upstream wants to be asked again, from `retry-after-ms` or `retry-after` (seconds or
@@ -544,7 +548,7 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a refusal that are kept; the rest is read away to save the connection.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 const MAX_DRAINED_BYTES: usize = 256 * 1024;
-const MAX_ID_CHARS: usize = 128;
+const MAX_ID_BYTES: usize = 128;
 /// Longer ones are no type or code.
 const MAX_NAME_BYTES: usize = 64;
 /// A day; anything longer is not a hint but a mistake.

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue, Uri};
-use pingora_core::upstreams::peer::HttpPeer;
 
+use super::headers::is_of_one_connection;
 use super::providers::{Operation, provider};
 use super::resolve::Addresses;
+use super::transport::pingora::Known;
 use super::transport::tls::TlsIdentity;
 use crate::dialect::DialectId;
+use crate::document::header::is_reserved;
 use crate::error::{Error, Kind, Result};
 use crate::resources::{Adapter, Glob, Model, ProviderKey, Shape, Snapshot};
 
@@ -38,8 +39,8 @@ pub struct Endpoint {
     pub only_headers: Vec<Glob>,
     pub addresses: Addresses,
     pub identity: TlsIdentity,
-    /// The transport's own description of the address used last.
-    pub peer: ArcSwapOption<HttpPeer>,
+    /// What the transport has learnt about it.
+    pub known: Arc<Known>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -122,7 +123,7 @@ impl Endpoint {
             templates,
             only_headers: lower_case(&key.request.forward_client_headers),
             identity: trust.for_key(key)?,
-            peer: ArcSwapOption::empty(),
+            known: Arc::default(),
         })
     }
 
@@ -239,7 +240,7 @@ fn own_headers(dialect: DialectId, key: &ProviderKey) -> Result<OwnHeaders> {
     let mut templates = Vec::new();
     for (name, value) in &key.request.default_headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
-        if NEVER_SETTABLE.contains(&name.as_str()) {
+        if !settable(name.as_str()) {
             continue;
         }
         if value.contains("${") {
@@ -264,22 +265,10 @@ fn credential(dialect: DialectId, secret: &str) -> Result<(HeaderName, HeaderVal
     Ok((name, value))
 }
 
-/// Names an operator's default header may not have: the gateway owns them.
-const NEVER_SETTABLE: &[&str] = &[
-    "authorization",
-    "x-api-key",
-    "x-goog-api-key",
-    "api-key",
-    "x-amz-security-token",
-    "x-amz-date",
-    "x-amz-content-sha256",
-    "proxy-authorization",
-    "cookie",
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-];
+/// May an operator's default header have this name? Credentials and framing are the gateway's own.
+fn settable(name: &str) -> bool {
+    !is_reserved(name) && !is_of_one_connection(name)
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,19 @@
 //! appear, except what belongs to one connection, what identifies or locates the caller, and every
 //! credential: the caller's own never leaves the gateway. Towards the caller only what is listed comes back.
 
+use crate::document::header::is_reserved;
+
 /// May this caller header (lower case) be passed to a provider?
 pub fn forwards(name: &str) -> bool {
-    !KEPT.contains(&name) && !KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    !is_reserved(name)
+        && !is_of_one_connection(name)
+        && !KEPT.contains(&name)
+        && !KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Does it belong to one connection or one message, so that it must be made anew for the next?
+pub fn is_of_one_connection(name: &str) -> bool {
+    OF_ONE_CONNECTION.contains(&name)
 }
 
 /// May this provider header (lower case) be passed to the caller?
@@ -23,20 +33,23 @@ pub fn is_retry_hint(name: &str) -> bool {
 }
 
 const KEPT: &[&str] = &[
-    // Credentials and account identity: those of the operator's account are set by the gateway.
-    "authorization",
-    "x-api-key",
-    "x-goog-api-key",
-    "api-key",
-    "x-amz-security-token",
-    "x-amz-date",
-    "x-amz-content-sha256",
-    "proxy-authorization",
-    "cookie",
+    // Account identity: the operator's account is the gateway's business, as are the reserved names.
     "openai-organization",
     "openai-project",
-    // One connection, one message.
-    "host",
+    // The caller's whereabouts and its own tracing.
+    "forwarded",
+    "origin",
+    "referer",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "via",
+    "x-real-ip",
+    "x-request-id",
+];
+
+/// Names that belong to one connection or one message.
+const OF_ONE_CONNECTION: &[&str] = &[
     "accept",
     "accept-encoding",
     "connection",
@@ -53,16 +66,6 @@ const KEPT: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
-    // The caller's whereabouts and its own tracing.
-    "forwarded",
-    "origin",
-    "referer",
-    "traceparent",
-    "tracestate",
-    "user-agent",
-    "via",
-    "x-real-ip",
-    "x-request-id",
 ];
 
 const KEPT_PREFIXES: &[&str] = &["x-aisix-", "x-stainless-", "x-forwarded-", "sec-", "cf-"];
@@ -81,6 +84,10 @@ mod tests {
     #[test]
     fn credentials_and_connection_headers_stay_and_unknown_ones_pass() {
         for name in ["authorization", "x-api-key", "cookie", "host", "x-stainless-os", "x-aisix-request-id"] {
+            assert!(!forwards(name), "{name}");
+        }
+        // A second length or encoding would let one caller write another's request.
+        for name in ["content-length", "transfer-encoding", "connection", "te", "upgrade", "expect"] {
             assert!(!forwards(name), "{name}");
         }
         for name in ["anthropic-beta", "anthropic-version", "openai-beta", "x-brand-new", "idempotency-key"] {

@@ -1,6 +1,6 @@
 //! Reaching a provider: where it is, how to speak to it, one try, and the tries.
 //!
-//! The exchange engine ([`dispatch`]) is written against two small traits, [`transport::Upstream`] and
+//! The exchange engine ([`mod@dispatch`]) is written against two small traits, [`transport::Upstream`] and
 //! [`transport::Call`]; which HTTP client stands behind them is wiring.
 
 pub mod attempt;

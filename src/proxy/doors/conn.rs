@@ -4,56 +4,35 @@
 //! The wrapper hands out the bytes of that message and no more; what follows waits here for the next turn.
 //! A session that looks whether the caller has left therefore sees the end of the connection and nothing
 //! else: a stray line break or a pipelined request is not taken for a departure.
-//!
-//! Writes are collected until they are flushed, so that head and body of an answer leave in one segment.
 
 use std::any::Any;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
-use pingora_core::protocols::raw_connect::ProxyDigest;
-use pingora_core::protocols::tls::SslDigest;
-use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
-};
+use pingora_core::protocols::{Peek, Shutdown, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::framing::BodyEnd;
+use crate::wire::{Gathered, like_the_stream_inside};
 
 /// The wrapper.
 #[derive(Debug)]
 pub struct Conn {
-    inner: Stream,
+    inner: Gathered,
     /// Bytes of the current message that were read ahead.
     ahead: BytesMut,
     /// Bytes after the current message.
     after: BytesMut,
     /// End of the current message; None hands everything through.
     end: Option<BodyEnd>,
-    out: Vec<u8>,
-    written: usize,
-    /// Nothing more is written, whoever asks.
-    cut: AtomicBool,
 }
 
 impl Conn {
     pub fn new(inner: Stream) -> Self {
-        Conn {
-            inner,
-            ahead: BytesMut::new(),
-            after: BytesMut::new(),
-            end: None,
-            out: Vec::new(),
-            written: 0,
-            cut: AtomicBool::new(false),
-        }
+        Conn { inner: Gathered::new(inner), ahead: BytesMut::new(), after: BytesMut::new(), end: None }
     }
 
     /// Bytes that wait for the next turn.
@@ -97,7 +76,7 @@ impl Conn {
     /// may not be reading any more: what is buffered is dropped, and every further write fails at once.
     pub fn cut(stream: &Stream) {
         if let Some(conn) = stream.as_any().downcast_ref::<Conn>() {
-            conn.cut.store(true, Ordering::Release);
+            conn.inner.cut();
         }
     }
 
@@ -140,32 +119,17 @@ impl Conn {
         // A caller that sends that much ahead waits; it is looked at again when its turn comes.
         Poll::Pending
     }
-
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.cut.load(Ordering::Acquire) {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        while self.written < self.out.len() {
-            let wrote = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.out[self.written..]))?;
-            if wrote == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += wrote;
-        }
-        self.written = 0;
-        self.out.clear();
-        if self.out.capacity() > KEPT_CAPACITY {
-            self.out = Vec::new();
-        }
-        Poll::Ready(Ok(()))
-    }
 }
 
 fn misframed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-fn poll_read_into(inner: &mut Stream, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+fn poll_read_into(
+    inner: &mut Gathered,
+    cx: &mut Context<'_>,
+    into: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
     use tokio::io::AsyncReadExt;
     let read = inner.read_buf(into);
     tokio::pin!(read);
@@ -190,23 +154,14 @@ impl AsyncRead for Conn {
 
 impl AsyncWrite for Conn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.out.len() + bytes.len() > MAX_COLLECTED {
-            ready!(self.poll_drain(cx))?;
-            if bytes.len() > MAX_COLLECTED {
-                return Pin::new(&mut self.inner).poll_write(cx, bytes);
-            }
-        }
-        self.out.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
@@ -214,54 +169,11 @@ impl AsyncWrite for Conn {
 #[async_trait]
 impl Shutdown for Conn {
     async fn shutdown(&mut self) {
-        use tokio::io::AsyncWriteExt;
-        // Whether the peer still takes it does not matter: the connection ends here.
-        let _ = AsyncWriteExt::flush(self).await;
-        Shutdown::shutdown(&mut *self.inner).await;
+        self.inner.shutdown().await;
     }
 }
 
-impl UniqueID for Conn {
-    fn id(&self) -> UniqueIDType {
-        self.inner.id()
-    }
-}
-
-impl Ssl for Conn {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.inner.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.inner.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Conn {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.inner.get_timing_digest()
-    }
-
-    fn get_read_pending_time(&self) -> Duration {
-        self.inner.get_read_pending_time()
-    }
-
-    fn get_write_pending_time(&self) -> Duration {
-        self.inner.get_write_pending_time()
-    }
-}
-
-impl GetProxyDigest for Conn {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.inner.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Conn {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.get_socket_digest()
-    }
-}
+like_the_stream_inside!(Conn);
 
 /// Peeking is declined: the front has looked already.
 #[async_trait]
@@ -270,7 +182,3 @@ impl Peek for Conn {}
 const READ_AHEAD: usize = 4 * 1024;
 /// Bytes taken in after a message while its answer is under way.
 const MAX_AFTER: usize = 64 * 1024;
-/// Bytes collected before they are written without a flush.
-const MAX_COLLECTED: usize = 32 * 1024;
-/// A larger output buffer is given back once it is empty.
-const KEPT_CAPACITY: usize = 4 * 1024;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType};
@@ -183,20 +183,9 @@ impl Downstream for PingoraDown<'_> {
         if self.closing {
             self.session.set_keepalive(None);
         }
-        let mut response = ResponseHeader::build_no_case(head.status, Some(head.headers.len() + 3))
-            .map_err(|_| Broken::Gone)?;
-        for (name, value) in head.headers {
-            response.append_header(name, value).map_err(|_| Broken::Gone)?;
-        }
-        match head.length {
-            Some(length) => response.insert_header(header::CONTENT_LENGTH, length),
-            None if self.session.req_header().version == Version::HTTP_11 => {
-                response.insert_header(header::TRANSFER_ENCODING, "chunked")
-            }
-            None => Ok(()),
-        }
-        .map_err(|_| Broken::Gone)?;
-        self.session.write_response_header(Box::new(response)).await.map_err(|error| broken(&error))
+        let chunked = head.length.is_none() && self.session.req_header().version == Version::HTTP_11;
+        let response = Box::new(response_header(head, chunked));
+        self.session.write_response_header(response).await.map_err(|error| broken(&error))
     }
 
     async fn send(&mut self, piece: Bytes, last: bool) -> Result<(), Broken> {
@@ -258,6 +247,22 @@ impl Downstream for PingoraDown<'_> {
             None => self.session.shutdown().await,
         }
     }
+}
+
+fn response_header(head: ResponseHead, chunked: bool) -> ResponseHeader {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // Room for what the session adds.
+    parts.headers = HeaderMap::with_capacity(head.headers.len() + 3);
+    for (name, value) in head.headers {
+        parts.headers.append(name, value);
+    }
+    if let Some(length) = head.length {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    } else if chunked {
+        parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    parts.into()
 }
 
 fn broken(error: &PingoraError) -> Broken {

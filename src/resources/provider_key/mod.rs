@@ -139,6 +139,15 @@ pub enum TagKind {
     Byo,
 }
 
+impl RequestRules {
+    /// Do they change bodies, and not headers alone?
+    pub fn edits_bodies(&self) -> bool {
+        !self.param_renames.is_empty()
+            || !self.default_body_fields.is_empty()
+            || self.param_constraints != ParamConstraints::default()
+    }
+}
+
 impl ProviderKey {
     /// A key with everything else at its default.
     pub fn new(display_name: &str, provider: &str, secret: &str) -> Self {
