@@ -2,6 +2,9 @@
 //! does not link the crate. The upstream is scripted inside each test, so that both ends of the wire are on one
 //! screen. `AISIX_BIN` names another binary than the one Cargo built.
 
+// A test owns its tasks to its end, and shows the gateway's log when it fails.
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+
 /// Credentials and what each key may use.
 mod auth;
 /// A slow reader slows the upstream down instead of filling memory.
@@ -14,14 +17,18 @@ mod cli;
 mod configuration;
 /// Token counting.
 mod count_tokens;
+/// Many callers at once.
+mod crowd;
 /// Callers who leave, at every moment.
 mod disconnect;
 /// What the caller reads when the upstream fails.
 mod errors;
-/// HTTP/1.1 messages at and beyond the edge of the rules.
+/// Bodies, lengths, pipelines and what becomes of an HTTP/1.1 connection.
 mod framing;
 /// Which headers travel to the upstream and back.
 mod headers;
+/// Heads of requests at and beyond the edge of the rules.
+mod heads;
 /// HTTP/2 callers, by prior knowledge and by ALPN.
 mod http2;
 /// Start, reload, drain and end of the process.
@@ -45,5 +52,7 @@ mod streaming;
 mod support;
 /// Certificates on both sides of the gateway.
 mod tls;
+/// Upstreams that speak HTTP/2.
+mod upstream_h2;
 /// Start without any configuration.
 mod zero_config;

@@ -102,3 +102,29 @@ async fn a_new_credential_is_used_by_the_next_request() {
     client.ask(&request).await;
     assert_eq!(upstream.last().header("authorization"), Some("Bearer sk-rotated"));
 }
+
+#[tokio::test]
+async fn nobody_notices_reloads_under_load() {
+    let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
+    let gateway = Setup::new(&upstream).start().await;
+    let good = Setup::new(&upstream).model("mark", json!({})).resources;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut client = gateway.client().await;
+        tasks.spawn(async move {
+            for _ in 0..60 {
+                let answer = client.ask(&Request::post("/v1/chat/completions", CHAT).bearer(CALLER)).await;
+                assert_eq!((answer.status, answer.text()), (200, aliased(CHAT_ANSWER)));
+            }
+        });
+    }
+    for content in [good.to_string(), "nonsense: [".to_owned(), good.to_string()].iter().cycle().take(30) {
+        std::fs::write(gateway.folder.path().join("resources.yaml"), content).expect("a file");
+        gateway.reload();
+        lists(&gateway, "chat").await;
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("every call is served");
+    }
+    until_listed(&gateway, "mark").await;
+}

@@ -149,7 +149,7 @@ impl Client {
             self.reader.io.write_all(bytes).await.expect("the gateway takes the bytes");
             self.reader.io.flush().await.expect("the gateway takes the bytes");
         })
-        .await
+        .await;
     }
 
     /// Writes bytes to a peer that may have answered and closed already.

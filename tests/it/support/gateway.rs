@@ -44,7 +44,7 @@ pub fn command(folder: &Path) -> Command {
 }
 
 impl Gateway {
-    /// Starts with a configuration and resources of its own, and waits until it is ready.
+    /// Starts with a configuration and resources of its own, and waits until it names its addresses.
     pub async fn start(setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = command(folder.path());
@@ -77,9 +77,12 @@ impl Gateway {
         };
         let address = |name: &str| ready[name].as_str().expect("an address").parse().expect("an address");
         let (proxy, admin, metrics) = (address("proxy"), address("admin"), address("metrics"));
-        let gateway = Gateway { proxy, admin, metrics, log, stdout, folder, child };
-        eventually("readiness", || async { (gateway.probe("/readyz").await == 200).then_some(()) }).await;
-        gateway
+        Gateway { proxy, admin, metrics, log, stdout, folder, child }
+    }
+
+    /// Waits until the probe says that it is ready.
+    pub async fn until_ready(&self) {
+        eventually("readiness", || async { (self.probe("/readyz").await == 200).then_some(()) }).await;
     }
 
     /// The status of a probe on the admin listener.

@@ -13,6 +13,7 @@ pub mod setup;
 #[cfg(test)]
 mod tests;
 pub mod upstream;
+pub mod upstream_h2;
 pub mod wire;
 
 use std::future::Future;

@@ -95,7 +95,15 @@ impl Setup {
         self
     }
 
+    /// Starts the gateway and waits until its probe says that it is ready.
     pub async fn start(self) -> Gateway {
+        let gateway = Gateway::start(self).await;
+        gateway.until_ready().await;
+        gateway
+    }
+
+    /// Starts the gateway and waits for its own word alone.
+    pub async fn start_unwatched(self) -> Gateway {
         Gateway::start(self).await
     }
 }

@@ -47,6 +47,7 @@ enum Step {
     Wait(Gate),
     Ignore(Gate),
     Flood(usize),
+    Echo,
     Hang,
     Close,
     Reset,
@@ -95,6 +96,11 @@ impl Script {
     /// Sends chunks of a stream until this many bytes were taken.
     pub fn flood(self, bytes: usize) -> Self {
         self.with(Step::Flood(bytes))
+    }
+
+    /// Answers with the request in the member `echo`.
+    pub fn echo(self) -> Self {
+        self.with(Step::Echo)
     }
 
     /// Says nothing more until the peer leaves.
@@ -306,6 +312,7 @@ impl Connection {
                 Step::Wait(gate) => self.wait(&gate).await?,
                 Step::Ignore(gate) => gate.passed().await,
                 Step::Flood(bytes) => self.flood(bytes).await?,
+                Step::Echo => self.echo(index).await?,
                 Step::Hang => {
                     while self.reader.fill().await {}
                     return None;
@@ -357,6 +364,13 @@ impl Connection {
             self.state.accepted_bytes.fetch_add(piece.len(), Ordering::SeqCst);
         }
         Some(())
+    }
+
+    async fn echo(&mut self, index: usize) -> Option<()> {
+        let request = self.state.seen.lock().expect("the record")[index].text();
+        let body = format!("{{\"model\":\"gpt-real-2026\",\"echo\":{request}}}");
+        let head = super::replies::head(200, &[], "application/json", body.len());
+        self.send(&[head, body.into_bytes()].concat()).await
     }
 
     fn close(&mut self, linger: Option<Duration>) -> Option<()> {
