@@ -8,6 +8,8 @@ pub mod dialect;
 pub mod document;
 #[path = "../src/error.rs"]
 pub mod error;
+#[path = "../src/proxy/doors/framing.rs"]
+pub mod framing;
 #[path = "../src/resources/mod.rs"]
 pub mod resources;
 
