@@ -1,0 +1,19 @@
+# Sourced by the scripts here: builds what they run, and says where it is in LOAD_BIN.
+#
+# CARGO_TARGET_DIR chooses the target folder; LOAD_BIN, when set, names a folder with ready programs instead.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+need() {
+  command -v "$1" >/dev/null && return
+  echo "$1 is missing: $2" >&2
+  exit 1
+}
+
+build() {
+  [ -n "${LOAD_BIN:-}" ] && return
+  export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/../target}
+  (cd "$here/.." && cargo build --release --locked --bin aisix)
+  (cd "$here/bare" && cargo build --release --locked)
+  export LOAD_BIN=$CARGO_TARGET_DIR/release
+}

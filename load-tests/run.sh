@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Measures the gateway against a bare Pingora proxy and no proxy at all. See README.md, or --help.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/build.sh"
+
+need python3 "apt-get install python3"
+need wrk "apt-get install wrk"
+need taskset "apt-get install util-linux"
+case " $* " in *" --help "* | *" -h "*) ;; *) build ;; esac
+exec python3 "$here/lib/measure.py" "$@"
