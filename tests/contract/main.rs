@@ -1,0 +1,8 @@
+//! The contract suite: links the library, needs no network, and holds what the whole crate promises.
+
+/// Bytes a dialect does not own pass untouched, and what it reads on the side is right.
+mod dialects;
+/// Reference pages are what the tables and definitions in the code say; `UPDATE=1` writes them.
+mod generated;
+/// Which room may know which, how long a function may be, and what a comment may not hold.
+mod house;
