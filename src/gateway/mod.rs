@@ -27,7 +27,7 @@ use crate::proxy::doors::pingora::Door;
 use crate::proxy::doors::tls::Certificate;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
-use crate::upstream::transport::pingora::PingoraUpstream;
+use crate::upstream::transport::pingora::{NO_ROOTS, PingoraUpstream};
 use banner::Banner;
 use loader::Loader;
 use shutdown::Signals;
@@ -85,6 +85,8 @@ fn server(config: &Config) -> Server {
     let conf = ServerConf {
         threads: config.proxy.workers(),
         work_stealing: true,
+        // Pingora's own connector never dials.
+        ca_file: Some(NO_ROOTS.into()),
         // The wait for running requests is ours; when it is over nothing is left to wait for.
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(2),
