@@ -24,6 +24,7 @@ seeds() {
     fixtures=../tests/fixtures
     case $1 in
         peek) echo "$fixtures"/*/request ;;
+        strict) echo seeds/peek "$fixtures"/*/request "$fixtures"/*/response ;;
         sse) echo "$fixtures"/*/stream ;;
         splice) echo "$fixtures"/*/response "$fixtures"/*/stream "$fixtures"/*/error ;;
     esac

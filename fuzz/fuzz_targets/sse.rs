@@ -24,11 +24,15 @@ fn frames(chunks: &[Bytes]) -> Vec<Vec<u8>> {
     let mut cutter = Cutter::default();
     let mut frames = Vec::new();
     for chunk in chunks {
-        let take = |cut: Cut| match cut {
-            Cut::Inside(place) => frames.push(chunk[place].to_vec()),
-            Cut::Joined(frame, _) => frames.push(frame.to_vec()),
-        };
-        cutter.push(chunk, take).expect("inputs are short");
+        let mut at = 0;
+        while let Some(cut) = cutter.next(chunk, at).expect("inputs are short") {
+            let (frame, end) = match cut {
+                Cut::Inside(place) => (chunk[place.clone()].to_vec(), place.end),
+                Cut::Joined(frame, end) => (frame.to_vec(), end),
+            };
+            frames.push(frame);
+            at = end;
+        }
     }
     frames.push(cutter.finish().to_vec());
     frames

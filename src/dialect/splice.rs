@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::skim;
+
 /// New bytes for one range; an empty range inserts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit<'a> {
@@ -36,6 +38,9 @@ pub fn apply(body: &Bytes, edits: &mut [Edit<'_>]) -> Bytes {
 
 /// A string as a JSON value, quotes included.
 pub fn json_string(text: &str) -> Vec<u8> {
+    if skim::is_plain(text.as_bytes()) {
+        return [b"\"", text.as_bytes(), b"\""].concat();
+    }
     serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec())
 }
 

@@ -31,13 +31,13 @@ impl Counters {
     pub fn read(&mut self, object: &[u8]) {
         for member in skim::members(object) {
             let Some(value) = object.get(member.value.clone()) else { continue };
-            let (slot, count) = match &*member.name() {
-                "input_tokens" => (&mut self.input, skim::count(value)),
-                "output_tokens" => (&mut self.output, skim::count(value)),
-                "cache_read_input_tokens" => (&mut self.cache_read, skim::count(value)),
-                "cache_creation_input_tokens" => (&mut self.cache_write, skim::count(value)),
-                "output_tokens_details" => (&mut self.thinking, number(value, "thinking_tokens")),
-                "cache_creation" => {
+            let (slot, count) = match &*member.key() {
+                b"input_tokens" => (&mut self.input, skim::count(value)),
+                b"output_tokens" => (&mut self.output, skim::count(value)),
+                b"cache_read_input_tokens" => (&mut self.cache_read, skim::count(value)),
+                b"cache_creation_input_tokens" => (&mut self.cache_write, skim::count(value)),
+                b"output_tokens_details" => (&mut self.thinking, number(value, "thinking_tokens")),
+                b"cache_creation" => {
                     let short = number(value, "ephemeral_5m_input_tokens");
                     self.cache_write_5m = short.or(self.cache_write_5m);
                     (&mut self.cache_write_1h, number(value, "ephemeral_1h_input_tokens"))

@@ -25,7 +25,7 @@ impl Reader for Events {
         let data = event.data().unwrap_or_default();
         // Nearly all events of a stream, recognised without a walk.
         if data.starts_with(DELTA) {
-            return Found::default();
+            return Found { plain: true, ..Found::default() };
         }
         let kind = skim::value(data, &["type"]);
         let is = |name: &str| kind.map_or(event.is_named(name), |kind| skim::string_is(kind, name));
@@ -40,7 +40,7 @@ impl Reader for Events {
         let wanted = want_model && is("message_start");
         Found {
             model: wanted.then(|| skim::lookup(data, &["message", "model"])).flatten(),
-            usage_only: false,
+            ..Found::default()
         }
     }
 }

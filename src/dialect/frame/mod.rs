@@ -1,6 +1,7 @@
 //! Cutting a byte stream into frames, and passing them on. What a frame means is read by the dialects.
 
 pub mod pass;
+mod shape;
 pub mod sse;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::sse::{Cut, Cutter, Data, Event};
+use super::shape::Shape;
+use super::sse::{Cut, Cutter, Data, Event, MAX_FRAME};
 use crate::dialect::{Problem, StreamEdits, StreamPass, Usage, skim, splice};
 use crate::error::Result;
 
@@ -39,6 +40,8 @@ pub struct Found {
     pub model: Option<Range<usize>>,
     /// The event reports usage and nothing else.
     pub usage_only: bool,
+    /// Nothing was learnt from the event, and nothing would be from one that differs in its texts alone.
+    pub plain: bool,
 }
 
 /// The editor of one stream.
@@ -47,6 +50,7 @@ pub struct Pass<R> {
     cutter: Cutter,
     editor: Editor,
     notes: Notes,
+    shape: Shape,
     events: u64,
     begun: bool,
 }
@@ -56,6 +60,14 @@ struct Editor {
     /// The alias and its JSON.
     model: Option<(String, Vec<u8>)>,
     hide_usage: bool,
+}
+
+/// A frame, and what becomes of it.
+enum Judged {
+    /// Lies whole within the chunk, here.
+    Inside(Range<usize>, Verdict),
+    /// As it leaves; took this many bytes of the chunk.
+    Joined(BytesMut, usize),
 }
 
 /// What becomes of a frame.
@@ -72,13 +84,50 @@ impl<R: Reader> Pass<R> {
             (alias, json)
         });
         let editor = Editor { model, hide_usage: edits.hide_usage };
-        Pass { reader, cutter: Cutter::default(), editor, notes: Notes::default(), events: 0, begun: false }
+        Pass {
+            reader,
+            cutter: Cutter::default(),
+            editor,
+            notes: Notes::default(),
+            shape: Shape::default(),
+            events: 0,
+            begun: false,
+        }
+    }
+
+    /// The next frame that ends in the chunk, and what becomes of it. Joined frames are read in full always.
+    fn next(&mut self, chunk: &[u8], start: usize) -> Result<Option<Judged>> {
+        if let Some(known) = self.recognise(chunk, start) {
+            return Ok(Some(known));
+        }
+        Ok(match self.cutter.next(chunk, start)? {
+            None => None,
+            Some(Cut::Joined(frame, end)) => Some(Judged::Joined(self.take_joined(frame), end)),
+            Some(Cut::Inside(place)) => {
+                let frame = chunk.get(place.clone()).unwrap_or_default();
+                Some(Judged::Inside(place, self.judge(frame)))
+            }
+        })
+    }
+
+    /// The next frame, if it need not be read.
+    fn recognise(&mut self, chunk: &[u8], start: usize) -> Option<Judged> {
+        if !self.cutter.is_between_frames() {
+            return None;
+        }
+        let known = self.shape.recognise(chunk.get(start..)?)?;
+        if known.length > MAX_FRAME {
+            return None;
+        }
+        self.events += 1;
+        let verdict = known.edit.map_or(Verdict::Keep, Verdict::Replace);
+        Some(Judged::Inside(start..start + known.length, verdict))
     }
 
     /// Reads a frame and decides on it.
     fn judge(&mut self, frame: &[u8]) -> Verdict {
-        let event = if self.begun { Event::read(frame) } else { Event::read_first(frame) };
-        self.begun = true;
+        let first = !std::mem::replace(&mut self.begun, true);
+        let event = if first { Event::read_first(frame) } else { Event::read(frame) };
         if event.data().is_some() {
             self.events += 1;
         }
@@ -86,7 +135,14 @@ impl<R: Reader> Pass<R> {
         if found.usage_only && self.editor.hide_usage {
             return Verdict::Drop;
         }
-        self.editor.replaceable(&event, found.model).map_or(Verdict::Keep, Verdict::Replace)
+        let edit = self.editor.replaceable(&event, found.model);
+        if let Data::Line(data, place) = event.data
+            && found.plain
+            && !first
+        {
+            self.shape.learn(frame, place..place + data.len(), edit.clone());
+        }
+        edit.map_or(Verdict::Keep, Verdict::Replace)
     }
 
     fn write(&mut self, frame: &[u8], verdict: Verdict, out: &mut BytesMut) {
@@ -116,6 +172,15 @@ impl<R: Reader> Pass<R> {
 }
 
 impl Editor {
+    /// Bytes to reserve for a chunk, once its first frame to change is known: the others are likely to grow
+    /// as much.
+    fn room(&self, chunk: usize, frame: &Range<usize>, verdict: &Verdict) -> usize {
+        let new = self.model.as_ref().map_or(0, |(_, json)| json.len());
+        let Verdict::Replace(old) = verdict else { return chunk };
+        let growth = new.saturating_sub(old.len()) * (chunk / frame.len().max(1));
+        chunk + ROOM + growth.min(chunk)
+    }
+
     /// The place in the frame where the alias must be written. Data that spans several lines has no one
     /// place and stays as it is; no provider sends a model id that way.
     fn replaceable(&self, event: &Event<'_>, model: Option<Range<usize>>) -> Option<Range<usize>> {
@@ -133,29 +198,23 @@ impl<R: Reader> StreamPass for Pass<R> {
         let mut out = BytesMut::new();
         // Frames of the chunk that were kept and are not yet written, all adjacent.
         let mut run = 0..0;
-        let mut cutter = std::mem::take(&mut self.cutter);
-        let cut = cutter.push(&chunk, |cut| match cut {
-            Cut::Joined(frame, end) => {
-                out = self.take_joined(frame);
-                run = end..end;
-            }
-            Cut::Inside(place) => {
-                let frame = chunk.get(place.clone()).unwrap_or_default();
-                match self.judge(frame) {
-                    Verdict::Keep => run.end = place.end,
-                    verdict => {
-                        if out.is_empty() {
-                            out.reserve(chunk.len() + ROOM);
-                        }
-                        out.extend_from_slice(chunk.get(run.clone()).unwrap_or_default());
-                        self.write(frame, verdict, &mut out);
-                        run = place.end..place.end;
+        while let Some(judged) = self.next(&chunk, run.end)? {
+            match judged {
+                Judged::Joined(frame, end) => {
+                    out = frame;
+                    run = end..end;
+                }
+                Judged::Inside(place, Verdict::Keep) => run.end = place.end,
+                Judged::Inside(place, verdict) => {
+                    if out.is_empty() {
+                        out.reserve(self.editor.room(chunk.len(), &place, &verdict));
                     }
+                    out.extend_from_slice(chunk.get(run).unwrap_or_default());
+                    self.write(chunk.get(place.clone()).unwrap_or_default(), verdict, &mut out);
+                    run = place.end..place.end;
                 }
             }
-        });
-        self.cutter = cutter;
-        cut?;
+        }
         if out.is_empty() {
             return Ok(chunk.slice(run));
         }

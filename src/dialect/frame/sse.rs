@@ -31,41 +31,32 @@ pub enum Cut {
 }
 
 impl Cutter {
-    /// Hands every frame that ends in this chunk to `take`, in order, and keeps the rest.
+    /// The next frame that ends in `chunk`, read from `start` on; `start` is where the frame before it ended.
+    /// When the chunk ends first, what it holds of a frame is kept.
     ///
     /// # Errors
     /// `UpstreamUnreadable` when a frame is longer than [`MAX_FRAME`]. What was kept is let go; the stream
     /// cannot be taken up again.
-    pub fn push(&mut self, chunk: &Bytes, take: impl FnMut(Cut)) -> Result<()> {
-        let cut = self.cut(chunk, take);
-        if cut.is_err() {
-            self.carry = BytesMut::new();
+    pub fn next(&mut self, chunk: &[u8], start: usize) -> Result<Option<Cut>> {
+        let end = self.state.scan(chunk, start);
+        let piece = chunk.get(start..end.unwrap_or(chunk.len())).unwrap_or_default();
+        check_length(self.carry.len() + piece.len()).inspect_err(|_| self.carry = BytesMut::new())?;
+        if let Some(end) = end.filter(|_| self.carry.is_empty()) {
+            return Ok(Some(Cut::Inside(start..end)));
         }
-        cut
+        self.carry.extend_from_slice(piece);
+        Ok(end.map(|end| Cut::Joined(std::mem::take(&mut self.carry), end)))
+    }
+
+    /// Has the latest frame ended, and none begun?
+    pub fn is_between_frames(&self) -> bool {
+        self.carry.is_empty()
     }
 
     /// The bytes after the last complete frame.
     pub fn finish(&mut self) -> BytesMut {
         self.state = State::default();
         std::mem::take(&mut self.carry)
-    }
-
-    fn cut(&mut self, chunk: &Bytes, mut take: impl FnMut(Cut)) -> Result<()> {
-        let mut start = 0;
-        while let Some(end) = self.state.scan(chunk, start) {
-            check_length(self.carry.len() + end - start)?;
-            if self.carry.is_empty() {
-                take(Cut::Inside(start..end));
-            } else {
-                self.carry.extend_from_slice(chunk.get(start..end).unwrap_or_default());
-                take(Cut::Joined(std::mem::take(&mut self.carry), end));
-            }
-            start = end;
-        }
-        let rest = chunk.get(start..).unwrap_or_default();
-        check_length(self.carry.len() + rest.len())?;
-        self.carry.extend_from_slice(rest);
-        Ok(())
     }
 }
 

@@ -1,20 +1,26 @@
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::sse::{Cut, Cutter, Data, Event, MAX_FRAME, write};
-use crate::error::Kind;
+use crate::dialect::{DialectId, Problem, StreamEdits, Usage};
+use crate::error::{Error, Kind};
 
 /// The frames of a stream and its tail, for one way of chunking it.
 fn cut(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut cutter = Cutter::default();
     let mut frames = Vec::new();
     for chunk in chunks {
-        let chunk = Bytes::copy_from_slice(chunk);
-        let take = |cut: Cut| match cut {
-            Cut::Inside(place) => frames.push(chunk[place].to_vec()),
-            Cut::Joined(frame, _) => frames.push(frame.to_vec()),
-        };
-        cutter.push(&chunk, take).expect("no frame is long");
+        let mut at = 0;
+        while let Some(cut) = cutter.next(chunk, at).expect("no frame is long") {
+            let (frame, end) = match cut {
+                Cut::Inside(place) => (chunk[place.clone()].to_vec(), place.end),
+                Cut::Joined(frame, end) => (frame.to_vec(), end),
+            };
+            frames.push(frame);
+            at = end;
+        }
     }
     (frames, cutter.finish().to_vec())
 }
@@ -65,18 +71,26 @@ fn a_frame_split_at_every_byte_gives_the_same_frames() {
 #[test]
 fn a_frame_within_one_chunk_is_not_copied() {
     let mut cutter = Cutter::default();
-    let mut places = Vec::new();
-    let take = |cut: Cut| match cut {
-        Cut::Inside(place) => places.push(place),
-        Cut::Joined(..) => panic!("nothing was carried"),
-    };
-    cutter.push(&Bytes::from_static(b"data: a\n\ndata: b\n\n"), take).expect("short frames");
-    assert_eq!(places, [0..9, 9..18]);
+    for (start, expected) in [(0, Some(0..9)), (9, Some(9..18)), (18, None)] {
+        let place = match cutter.next(b"data: a\n\ndata: b\n\n", start).expect("short frames") {
+            Some(Cut::Joined(..)) => panic!("nothing was carried"),
+            Some(Cut::Inside(place)) => Some(place),
+            None => None,
+        };
+        assert_eq!(place, expected);
+    }
 }
 
 #[test]
 fn a_frame_beyond_the_limit_is_refused_whole_or_in_pieces() {
-    let push = |cutter: &mut Cutter, chunk: Vec<u8>| cutter.push(&Bytes::from(chunk), |_| {});
+    let push = |cutter: &mut Cutter, chunk: Vec<u8>| {
+        let mut at = 0;
+        while let Some(cut) = cutter.next(&chunk, at)? {
+            let (Cut::Joined(_, end) | Cut::Inside(Range { end, .. })) = cut;
+            at = end;
+        }
+        Ok::<_, Error>(())
+    };
     let mut cutter = Cutter::default();
     let most = push(&mut cutter, vec![b'x'; MAX_FRAME]);
     assert!(most.is_ok(), "the limit itself is allowed");
@@ -148,5 +162,104 @@ proptest! {
         at.sort_unstable();
         let chunks: Vec<&[u8]> = at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
         prop_assert_eq!(cut(&chunks), whole);
+    }
+}
+
+#[test]
+fn numbers_that_come_again_are_read_again() {
+    let usage = |count: u64| {
+        format!("data: {{\"choices\":[{{\"text\":\"a\"}}],\"usage\":{{\"total_tokens\":{count}}}}}\n\n")
+    };
+    // Data over two lines has no shape that could be learnt in place of the other.
+    let other = usage(8).replace(",\"usage\"", ",\ndata: \"usage\"");
+    let stream = [usage(3), usage(3), other, usage(3)].concat();
+    let edits = StreamEdits { model: None, hide_usage: false };
+    let (out, events, _, _, read) = passed(DialectId::OpenAiChat, &edits, std::iter::once(stream.as_bytes()));
+    assert_eq!((out, events, read.total), (stream.into_bytes(), 4, Some(3)));
+}
+
+#[test]
+fn what_looks_like_a_known_frame_but_continues_another_is_none() {
+    let frame = "data: {\"model\":\"m\",\"text\":\"a\"}\n\n";
+    let edits = StreamEdits { model: Some("alias".to_owned()), hide_usage: false };
+    let chunks = [frame, frame, frame, "data: ", frame].map(str::as_bytes);
+    let (out, events, ..) = passed(DialectId::OpenAiChat, &edits, chunks.into_iter());
+    let renamed = frame.replace("\"m\"", "\"alias\"");
+    assert_eq!(String::from_utf8(out), Ok([&renamed.repeat(3), "data: ", frame].concat()));
+    assert_eq!(events, 4);
+}
+
+/// Frames as providers write them, near misses among them.
+fn any_stream() -> impl Strategy<Value = String> {
+    let text = prop::sample::select(vec![
+        "a",
+        "",
+        "é",
+        "\\n",
+        "\\\"",
+        "\\\\",
+        "usage",
+        "\\\"usage\\\":{}",
+        "\\u0022",
+        "a text longer than one block of bytes",
+        "\"",
+        "\\",
+        "\n",
+        "\r",
+        "\",\"usage\":{\"prompt_tokens\":7},\"x\":\"",
+        "\",\"error\":{\"message\":\"m\"},\"x\":\"",
+    ]);
+    let shape = prop::sample::select(vec![
+        "data: {\"id\":\"1\",\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"TEXT\"}}]}\n\n",
+        "data: {\"id\":\"1\",\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"TEXT\"}}],\"obfuscation\":\"TEXT\"}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"TEXT\"}}],\"model\":\"m\"}\r\n\r\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"TEXT\"}}],\"model\":\"m\"}\n\r",
+        "data: {\"choices\":[],\"model\":\"m\",\"usage\":{\"completion_tokens\":3},\"p\":\"TEXT\"}\n\n",
+        "data: {\"choices\":[{\"text\":\"TEXT\"}],\"usage\":{\"total_tokens\":4}}\n\n",
+        "data: {\"choices\":[{\"text\":\"TEXT\"}],\ndata: \"usage\":{\"total_tokens\":9}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"text\":\"TEXT\"}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"text\":\"TEXT\",\"usage\":{\"output_tokens\":5}}\n\n",
+        ": TEXT\n\n",
+        "event: error\ndata: {\"content\":\"TEXT\"}\n\n",
+        "data: TEXT\n\n",
+        "data: [DONE]\n\n",
+        "TEXT",
+    ]);
+    prop::collection::vec((shape, 1..4usize, prop::collection::vec(text, 3)), 0..6).prop_map(|runs| {
+        let frames = runs.into_iter().flat_map(|(shape, count, texts)| {
+            texts.into_iter().take(count).map(move |text| shape.replace("TEXT", text))
+        });
+        frames.collect()
+    })
+}
+
+/// Everything observable of a stream in these chunks.
+fn passed<'a>(
+    id: DialectId,
+    edits: &StreamEdits,
+    chunks: impl Iterator<Item = &'a [u8]>,
+) -> (Vec<u8>, u64, bool, Option<Problem>, Usage) {
+    let mut pass = id.dialect().stream(edits.clone());
+    let mut out = Vec::new();
+    for chunk in chunks {
+        out.extend_from_slice(&pass.push(Bytes::copy_from_slice(chunk)).expect("no frame is long"));
+    }
+    out.extend_from_slice(&pass.finish());
+    (out, pass.events(), pass.complete(), pass.problem().cloned(), *pass.usage())
+}
+
+proptest! {
+    /// Byte by byte every frame is joined, and joined frames are read in full: what is recognised by its
+    /// shape must come out the same.
+    #[test]
+    fn a_recognised_frame_is_treated_as_if_it_were_read(stream in any_stream(), size in 1..200usize) {
+        for id in [DialectId::OpenAiChat, DialectId::Anthropic] {
+            for model in [None, Some("the alias".to_owned())] {
+                let edits = StreamEdits { model, hide_usage: true };
+                let read = passed(id, &edits, stream.as_bytes().chunks(1));
+                prop_assert_eq!(&passed(id, &edits, std::iter::once(stream.as_bytes())), &read, "{:?}", &stream);
+                prop_assert_eq!(&passed(id, &edits, stream.as_bytes().chunks(size)), &read, "{:?}", &stream);
+            }
+        }
     }
 }

@@ -19,13 +19,13 @@ pub fn read_usage(object: &[u8]) -> Usage {
     let mut other_cache_read = None;
     for member in skim::members(object) {
         let Some(value) = object.get(member.value.clone()) else { continue };
-        match &*member.name() {
-            "prompt_tokens" => usage.input = skim::count(value),
-            "completion_tokens" => usage.output = skim::count(value),
-            "total_tokens" => usage.total = skim::count(value),
-            "prompt_cache_hit_tokens" | "num_cached_tokens" => other_cache_read = skim::count(value),
-            "prompt_tokens_details" => read_input_details(value, &mut usage),
-            "completion_tokens_details" => read_output_details(value, &mut usage),
+        match &*member.key() {
+            b"prompt_tokens" => usage.input = skim::count(value),
+            b"completion_tokens" => usage.output = skim::count(value),
+            b"total_tokens" => usage.total = skim::count(value),
+            b"prompt_cache_hit_tokens" | b"num_cached_tokens" => other_cache_read = skim::count(value),
+            b"prompt_tokens_details" => read_input_details(value, &mut usage),
+            b"completion_tokens_details" => read_output_details(value, &mut usage),
             _ => {}
         }
     }
@@ -34,16 +34,24 @@ pub fn read_usage(object: &[u8]) -> Usage {
 }
 
 fn read_input_details(object: &[u8], usage: &mut Usage) {
-    usage.cache_read = number(object, "cached_tokens");
-    usage.cache_write = number(object, "cache_write_tokens");
-    usage.audio_input = number(object, "audio_tokens");
+    for member in skim::members(object) {
+        let count = object.get(member.value.clone()).and_then(skim::count);
+        match &*member.key() {
+            b"cached_tokens" => usage.cache_read = count,
+            b"cache_write_tokens" => usage.cache_write = count,
+            b"audio_tokens" => usage.audio_input = count,
+            _ => {}
+        }
+    }
 }
 
 fn read_output_details(object: &[u8], usage: &mut Usage) {
-    usage.reasoning = number(object, "reasoning_tokens");
-    usage.audio_output = number(object, "audio_tokens");
-}
-
-fn number(object: &[u8], name: &str) -> Option<u64> {
-    skim::value(object, &[name]).and_then(skim::count)
+    for member in skim::members(object) {
+        let count = object.get(member.value.clone()).and_then(skim::count);
+        match &*member.key() {
+            b"reasoning_tokens" => usage.reasoning = count,
+            b"audio_tokens" => usage.audio_output = count,
+            _ => {}
+        }
+    }
 }

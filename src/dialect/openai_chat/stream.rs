@@ -19,22 +19,20 @@ struct Chunks;
 impl Reader for Chunks {
     fn read(&mut self, event: &Event<'_>, want_model: bool, notes: &mut Notes) -> Found {
         let data = event.data().unwrap_or_default();
-        if event.is_named("error") {
+        let failed = event.is_named("error") || data.starts_with(ERROR_OBJECT);
+        if failed {
             notes.blame(|| error::read_in_band(data));
         }
         if data.trim_ascii() == b"[DONE]" {
             notes.complete = true;
             return Found::default();
         }
-        if data.starts_with(ERROR_OBJECT) {
-            notes.blame(|| error::read_in_band(data));
-        }
         // Most chunks carry neither, and then the walk may stop at the model id.
         if skim::may_hold(data, &USAGE, b"{") || skim::may_hold(data, &ERROR, b"{\"") {
             return read_all(data, notes);
         }
         let model = want_model.then(|| skim::lookup(data, &["model"])).flatten();
-        Found { model, usage_only: false }
+        Found { model, usage_only: false, plain: !failed }
     }
 }
 
@@ -48,7 +46,7 @@ fn read_all(data: &[u8], notes: &mut Notes) -> Found {
         notes.blame(|| error::read_in_band(data));
     }
     let usage_only = chunk.usage.is_some() && chunk.has_no_choice() && !failed;
-    Found { model: chunk.model, usage_only }
+    Found { model: chunk.model, usage_only, plain: false }
 }
 
 /// The members of a chunk that matter here.
@@ -65,11 +63,11 @@ impl<'a> Chunk<'a> {
         let mut chunk = Chunk::default();
         for member in skim::members(data) {
             let value = data.get(member.value.clone());
-            match &*member.name() {
-                "model" => chunk.model = chunk.model.or(Some(member.value)),
-                "choices" => chunk.choices = value,
-                "usage" => chunk.usage = value.filter(|value| skim::is_object(value)),
-                "error" => chunk.error = value,
+            match &*member.key() {
+                b"model" => chunk.model = chunk.model.or(Some(member.value)),
+                b"choices" => chunk.choices = value,
+                b"usage" => chunk.usage = value.filter(|value| skim::is_object(value)),
+                b"error" => chunk.error = value,
                 _ => {}
             }
         }

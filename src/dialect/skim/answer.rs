@@ -14,12 +14,15 @@ use crate::error::{Error, Kind, Result};
 pub fn splice(body: &Bytes, model: &str, mut usage: impl FnMut(&[u8])) -> Result<Bytes> {
     let json = splice::json_string(model);
     let mut edits = Vec::new();
-    let pass = strict::members(body, |name, place| match (name, body.get(place.clone())) {
-        ("model", Some(value)) if value.starts_with(b"\"") && !string_is(value, model) => {
-            edits.push(Edit { at: place, with: &json });
+    let pass = strict::members(body, |member| {
+        let value = body.get(member.value.clone()).unwrap_or_default();
+        match &*member.key() {
+            b"model" if value.starts_with(b"\"") && !string_is(value, model) => {
+                edits.push(Edit { at: member.value.clone(), with: &json });
+            }
+            b"usage" => usage(value),
+            _ => {}
         }
-        ("usage", Some(value)) => usage(value),
-        _ => {}
     });
     pass.map_err(|fault| {
         Error::new(Kind::UpstreamUnreadable, "upstream returned an unreadable answer").because(fault)

@@ -5,8 +5,10 @@
 //! no stack.
 
 pub mod answer;
+mod plain;
 pub mod problem;
 pub mod request;
+mod scan;
 pub mod strict;
 #[cfg(test)]
 mod tests;
@@ -78,12 +80,35 @@ pub fn string_is(value: &[u8], wanted: &str) -> bool {
 
 /// A number that counts something: a whole number, also when written as `12.0` or `1.2e1`.
 pub fn count(value: &[u8]) -> Option<u64> {
-    let text =
-        std::str::from_utf8(value).ok().filter(|text| text.starts_with(|c: char| c.is_ascii_digit()))?;
-    text.parse().ok().or_else(|| {
-        let number: f64 = text.parse().ok()?;
+    if !value.first()?.is_ascii_digit() {
+        return None;
+    }
+    plain_count(value).or_else(|| {
+        let number: f64 = std::str::from_utf8(value).ok()?.parse().ok()?;
         (number.fract() == 0.0 && number <= LARGEST_EXACT).then_some(number as u64)
     })
+}
+
+/// Digits and nothing else.
+fn plain_count(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// Can a text stand in a JSON string as it is?
+pub fn is_plain(text: &[u8]) -> bool {
+    text_end(text, 0) == text.len()
+}
+
+/// Place of the first byte at or after `at` that cannot stand in a JSON string as it is: a quote, a backslash
+/// or a control character.
+pub fn text_end(json: &[u8], at: usize) -> usize {
+    plain::text_end(json, at)
 }
 
 /// Is `value` an object?
@@ -109,13 +134,21 @@ pub struct Members<'a> {
 #[derive(Debug)]
 pub struct Member<'a> {
     name: &'a [u8],
+    /// May there be escapes in the name?
+    escaped: bool,
     pub value: Range<usize>,
 }
 
 impl Member<'_> {
     /// Does the name mean `wanted`?
     pub fn is(&self, wanted: &str) -> bool {
-        means(self.name, wanted)
+        self.name == wanted.as_bytes() || (self.escaped && unescape(self.name) == wanted)
+    }
+
+    /// The name, unescaped, as bytes to match on.
+    #[inline]
+    pub fn key(&self) -> Cow<'_, [u8]> {
+        if self.escaped { self.name().into_owned().into_bytes().into() } else { self.name.into() }
     }
 
     /// The name, unescaped.
@@ -133,7 +166,7 @@ impl<'a> Iterator for Members<'a> {
         }
         self.opens = b',';
         let open = skip_space(self.json, self.at + 1);
-        let end = string_end(self.json, open)?;
+        let (end, escaped) = string_at(self.json, open)?;
         let colon = skip_space(self.json, end);
         if self.json.get(colon) != Some(&b':') {
             return None;
@@ -141,7 +174,7 @@ impl<'a> Iterator for Members<'a> {
         let start = skip_space(self.json, colon + 1);
         let value = start..value_end(self.json, start)?;
         self.at = skip_space(self.json, value.end);
-        Some(Member { name: self.json.get(open + 1..end - 1)?, value })
+        Some(Member { name: self.json.get(open + 1..end - 1)?, escaped, value })
     }
 }
 
@@ -150,9 +183,28 @@ fn means(written: &[u8], wanted: &str) -> bool {
 }
 
 /// Place of the next byte that is not white space.
-pub(crate) fn skip_space(json: &[u8], mut at: usize) -> usize {
-    while matches!(json.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-        at += 1;
+#[inline(always)]
+pub(crate) fn skip_space(json: &[u8], at: usize) -> usize {
+    match json.get(at) {
+        Some(byte) if *byte <= b' ' => space_end(json, at),
+        _ => at,
+    }
+}
+
+fn space_end(json: &[u8], mut at: usize) -> usize {
+    loop {
+        match json.get(at) {
+            Some(b'\n') => at = skip_indent(json, at + 1),
+            Some(b' ' | b'\r' | b'\t') => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+/// Most of the spaces that a pretty-printed line begins with.
+fn skip_indent(json: &[u8], mut at: usize) -> usize {
+    while json.get(at..).is_some_and(|rest| rest.starts_with(&[b' '; 8])) {
+        at += 8;
     }
     at
 }
@@ -167,17 +219,33 @@ fn value_end(json: &[u8], at: usize) -> Option<usize> {
 }
 
 /// End of the string whose opening quote is at `at`, after the closing quote.
-fn string_end(json: &[u8], at: usize) -> Option<usize> {
+#[inline(always)]
+pub(crate) fn string_end(json: &[u8], at: usize) -> Option<usize> {
+    string_at(json, at).map(|(end, _)| end)
+}
+
+/// As [`string_end`], and whether there may be escapes inside.
+#[inline(always)]
+fn string_at(json: &[u8], at: usize) -> Option<(usize, bool)> {
     if json.get(at) != Some(&b'"') {
         return None;
     }
-    let mut from = at + 1;
+    let found = plain::text_end(json, at + 1);
+    match json.get(found)? {
+        b'"' => Some((found + 1, false)),
+        _ => escaped_end(json, found).map(|end| (end, true)),
+    }
+}
+
+/// The rest of a string from its first escape on.
+fn escaped_end(json: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let found = from + memchr2(b'"', b'\\', json.get(from..)?)?;
-        if json.get(found) == Some(&b'"') {
-            return Some(found + 1);
+        match json.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
         }
-        from = found + 2;
+        at += memchr2(b'"', b'\\', json.get(at..)?)?;
     }
 }
 
@@ -205,8 +273,10 @@ fn nested_end(json: &[u8], at: usize) -> Option<usize> {
 /// End of a number, `true`, `false` or `null`: must be followed by something, or it may be cut short.
 fn scalar_end(json: &[u8], at: usize) -> Option<usize> {
     let rest = json.get(at..)?;
-    let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"' | b' ' | b'\n' | b'\r' | b'\t');
-    rest.iter().position(ends).filter(|length| *length > 0).map(|length| at + length)
+    rest.iter()
+        .position(|byte| ENDS[usize::from(*byte)])
+        .filter(|length| *length > 0)
+        .map(|length| at + length)
 }
 
 fn unescape(written: &[u8]) -> Cow<'_, str> {
@@ -261,6 +331,17 @@ fn decode_unicode(escape: &[u8]) -> (char, usize) {
         _ => (char::REPLACEMENT_CHARACTER, 6),
     }
 }
+
+/// The bytes that cannot stand in a number or a word.
+const ENDS: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut rest: &[u8] = b",}]:\" \n\r\t";
+    while let [byte, others @ ..] = rest {
+        ends[*byte as usize] = true;
+        rest = others;
+    }
+    ends
+};
 
 /// 2^53: above it a double no longer tells neighbouring whole numbers apart.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;

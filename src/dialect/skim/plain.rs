@@ -1,0 +1,114 @@
+//! Passes over the plain part of strings, many bytes at a time. Knows three kinds of byte: plain text, the
+//! two that mean something inside a string (`"` and `\`), and those that must not stand there.
+
+/// Place of the first byte at or after `at` that is not plain ASCII: `"`, `\`, a control character or a byte
+/// beyond ASCII. The end of `json` when there is none. For strings that are short: most are names.
+#[inline(always)]
+pub fn ascii_end(json: &[u8], at: usize) -> usize {
+    run_end::<false>(json, at)
+}
+
+/// As [`ascii_end`], but bytes beyond ASCII count as plain. Whether they are UTF-8 is not looked at.
+#[inline(always)]
+pub fn text_end(json: &[u8], at: usize) -> usize {
+    run_end::<true>(json, at)
+}
+
+#[inline(always)]
+fn run_end<const WIDE: bool>(json: &[u8], at: usize) -> usize {
+    let Some(block) = json.get(at..).and_then(|rest| rest.first_chunk()) else {
+        return last_run_end::<WIDE>(json, at);
+    };
+    match first_stop::<WIDE>(block) {
+        Some(place) => at + place,
+        None => long_run_end::<WIDE>(json, at + BLOCK),
+    }
+}
+
+/// As [`run_end`], for texts that have turned out to be long.
+#[inline(never)]
+fn long_run_end<const WIDE: bool>(json: &[u8], mut at: usize) -> usize {
+    while let Some(block) = json.get(at..).and_then(|rest| rest.first_chunk()) {
+        if let Some(place) = first_stop::<WIDE>(block) {
+            return at + place;
+        }
+        at = without_stop::<WIDE>(json, at + BLOCK);
+    }
+    last_run_end::<WIDE>(json, at)
+}
+
+/// Passes over pairs of blocks in which nothing stops. To know whether is cheaper than to know where.
+#[inline(always)]
+fn without_stop<const WIDE: bool>(json: &[u8], mut at: usize) -> usize {
+    while let Some(pair) = json.get(at..).and_then(|rest| rest.first_chunk::<PAIR>()) {
+        if pair.iter().fold(false, |found, byte| found | is_stop::<WIDE>(*byte)) {
+            break;
+        }
+        at += PAIR;
+    }
+    at
+}
+
+/// Near the end of `json`, where no block fits any more.
+#[inline(never)]
+fn last_run_end<const WIDE: bool>(json: &[u8], at: usize) -> usize {
+    let rest = json.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| is_stop::<WIDE>(*byte)).unwrap_or(rest.len())
+}
+
+/// Place of the first byte of a block that stops. Written so that the compiler tests all of them at once with
+/// vector instructions; of the forms that mean the same, this one it understands.
+#[inline(always)]
+fn first_stop<const WIDE: bool>(block: &[u8; BLOCK]) -> Option<usize> {
+    let mut stops = [0u8; BLOCK];
+    for (stop, byte) in stops.iter_mut().zip(block) {
+        *stop = if is_stop::<WIDE>(*byte) { u8::MAX } else { 0 };
+    }
+    let bits = u128::from_le_bytes(stops);
+    (bits != 0).then(|| (bits.trailing_zeros() / 8) as usize)
+}
+
+/// With the second bit flipped, `"` and the control characters are the bytes below 0x21; read as signed,
+/// those beyond ASCII are too.
+#[inline(always)]
+fn is_stop<const WIDE: bool>(byte: u8) -> bool {
+    let flipped = byte ^ FLIP;
+    let low = if WIDE { flipped < BELOW } else { flipped.cast_signed() < BELOW.cast_signed() };
+    low | (byte == b'\\')
+}
+
+/// Tells `"` (0x22) and what is below it from space (0x20) and `!` (0x21).
+const FLIP: u8 = 0x02;
+const BELOW: u8 = 0x21;
+const BLOCK: usize = 16;
+const PAIR: usize = 2 * BLOCK;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_at_every_distance_stops_where_it_should() {
+        for length in 0..100 {
+            for byte in 0..=u8::MAX {
+                for behind in [b"".as_slice(), b"aaaa", b"\"\\\x01\xff"] {
+                    let mut text = vec![b'~'; length];
+                    text.push(byte);
+                    text.extend_from_slice(behind);
+                    let next = if behind.len() == 4 && behind[0] == b'"' { length + 1 } else { text.len() };
+                    let special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    assert_eq!(text_end(&text, 0), if special { length } else { next }, "{byte} {length}");
+                    let special = special || byte >= 0x80;
+                    assert_eq!(ascii_end(&text, 0), if special { length } else { next }, "{byte} {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_beyond_the_end_is_the_end_of_the_search() {
+        assert_eq!(text_end(b"abc", 3), 3);
+        assert_eq!(text_end(b"abc", 9), 9);
+        assert_eq!(ascii_end(b"", 0), 0);
+    }
+}
