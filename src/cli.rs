@@ -44,7 +44,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Some(Command::Validate { resources }) => validate(&resources),
         Some(Command::Sim(settings)) => sim::run(settings).map_err(|error| format!("aisix sim: {error}")),
-        None => serve(cli.config.filter(|path| !path.as_os_str().is_empty())),
+        None => serve(cli.config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

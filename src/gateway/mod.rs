@@ -139,7 +139,6 @@ pub struct Addresses {
     pub proxy: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
     pub metrics: Option<SocketAddr>,
-    pub tls: bool,
 }
 
 impl Sockets {
@@ -162,7 +161,6 @@ impl Sockets {
             proxy: address(&self.proxy),
             admin: self.admin.as_ref().and_then(address),
             metrics: self.metrics.as_ref().and_then(address),
-            tls: false,
         }
     }
 }

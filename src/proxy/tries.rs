@@ -31,12 +31,9 @@ impl Ledger for Tries {
                 target.upstream_model.to_string()
             },
             provider_key_id: endpoint.provider_key_id.clone(),
-            provider_key_name: endpoint.provider_key_name.clone(),
             status: None,
             outcome: "",
             reused: false,
-            connect: None,
-            head: None,
             duration: Duration::ZERO,
             provider_request_id: None,
         };
@@ -71,8 +68,6 @@ impl Tries {
             let trace = std::mem::take(&mut self.trace);
             attempt.status = trace.status;
             attempt.reused = trace.reused;
-            attempt.connect = trace.connect;
-            attempt.head = trace.head;
             attempt.provider_request_id = trace.provider_request_id;
             attempt.outcome = outcome;
             attempt.duration = began.elapsed();

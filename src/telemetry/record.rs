@@ -65,15 +65,12 @@ pub struct Attempt {
     /// The same for metrics: behind a wildcard the configured pattern, never the caller's own text.
     pub upstream_label: String,
     pub provider_key_id: String,
-    pub provider_key_name: String,
     /// Status of the upstream's answer, when it gave one.
     pub status: Option<u16>,
     /// `ok`, or the name of the error kind.
     pub outcome: &'static str,
     /// Was a pooled connection used?
     pub reused: bool,
-    pub connect: Option<Duration>,
-    pub head: Option<Duration>,
     pub duration: Duration,
     /// The provider's own id of the request.
     pub provider_request_id: Option<String>,

@@ -101,8 +101,6 @@ impl From<Error> for Failure {
 pub struct Trace {
     pub status: Option<u16>,
     pub reused: bool,
-    pub connect: Option<Duration>,
-    pub head: Option<Duration>,
     pub provider_request_id: Option<String>,
 }
 
@@ -125,7 +123,6 @@ pub async fn attempt<U: Upstream>(
             .await
             .map_err(|fault| connect_failure(fault, budgets))?;
         trace.reused = call.reused();
-        trace.connect = Some(began.elapsed());
         match exchange(&mut call, &request, budgets).await {
             Ok(status) => break (call, status),
             Err(Stopped::Fault(fault)) if !fresh && is_stale(fault.kind, call.reused()) => fresh = true,
@@ -133,7 +130,6 @@ pub async fn attempt<U: Upstream>(
         }
     };
     trace.status = Some(status);
-    trace.head = Some(began.elapsed());
     trace.provider_request_id = provider_request_id(call.headers());
     match status {
         200..=299 if is_event_stream(call.headers()) => begin_stream(call, status, ask, budgets).await,
@@ -196,16 +192,15 @@ async fn begin_stream<C: Call>(
     let edits = StreamEdits { model: Some(ask.alias.to_owned()), hide_usage: !ask.peek.usage_asked };
     let mut pass = ask.dialect.dialect().stream(edits);
     let headers = returned_headers(call.headers());
-    let first_frame = budgets.first_frame.or(budgets.gap);
     let held_until = budgets.hold.map(|hold| Instant::now() + hold);
-    let due = first_frame.map(|budget| Instant::now() + budget);
-    let mut first = Joined::default();
+    let due = budgets.first_frame.map(|budget| Instant::now() + budget);
+    let mut first = Collected::default();
     let mut ended = false;
     while !ended && pass.events() == 0 {
         let wait = [held_until, due].into_iter().flatten().min();
         match bounded_until(wait, call.chunk()).await {
             None if due.is_none_or(|due| Instant::now() < due) => break,
-            None => return Err(timed_out(first_frame)),
+            None => return Err(timed_out(budgets.first_frame)),
             Some(Ok(Some(chunk))) => first.push(pass.push(chunk)?),
             Some(Ok(None)) => {
                 first.push(pass.finish());
@@ -512,22 +507,6 @@ fn timed_out(budget: Option<Duration>) -> Failure {
     let millis = budget.unwrap_or_default().as_millis();
     let error = Error::new(Kind::UpstreamTimeout, format!("upstream request timed out after {millis} ms"));
     Failure { error, hints: Headers::new(), timed_out: true }
-}
-
-/// Pieces that leave together.
-#[derive(Default)]
-struct Joined(Collected);
-
-impl Joined {
-    fn push(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.0.push(piece);
-        }
-    }
-
-    fn into_bytes(self) -> Bytes {
-        self.0.into_bytes()
-    }
 }
 
 async fn bounded<F: Future>(budget: Option<Duration>, work: F) -> Option<F::Output> {

@@ -23,7 +23,6 @@ pub struct Endpoint {
     /// Vendor label, for telemetry.
     pub provider: String,
     pub provider_key_id: String,
-    pub provider_key_name: String,
     pub tls: bool,
     pub host: String,
     pub port: u16,
@@ -112,7 +111,6 @@ impl Endpoint {
             dialect,
             provider: if label.is_empty() { "unknown".into() } else { label.to_owned() },
             provider_key_id: key.id.clone(),
-            provider_key_name: key.display_name.clone(),
             addresses: Addresses::new(&address.host, address.port),
             tls: address.tls,
             authority: address.authority,

@@ -119,6 +119,9 @@ impl Collected {
 
     /// Adds a piece; a body that came in one is never copied.
     pub fn push(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
         match &self.first {
             None if self.rest.is_empty() => self.first = Some(piece),
             None => self.rest.extend_from_slice(&piece),
