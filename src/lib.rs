@@ -26,6 +26,7 @@ pub mod dialect;
 pub mod document;
 pub mod error;
 pub mod gateway;
+pub mod http1;
 pub mod life;
 pub mod policy;
 pub mod proxy;

@@ -1,7 +1,11 @@
 //! The life of the process: serving, draining, done; and what its probes say.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
 
 /// Is the process draining, and how many requests are under way.
@@ -13,6 +17,37 @@ pub struct Life {
     quiet: Notify,
     closing: watch::Sender<bool>,
     connections: watch::Sender<usize>,
+    closed: AtomicBool,
+    seats: Mutex<Seats>,
+}
+
+/// Whom to wake when connections are to close.
+#[derive(Default)]
+struct Seats {
+    next: u64,
+    taken: HashMap<u64, Arc<AtomicWaker>>,
+}
+
+/// A connection's place in the list of those that are woken when idle connections are to close. Taken once for a
+/// connection, so that waiting for the next request takes no lock.
+pub struct Seat {
+    life: Arc<Life>,
+    number: u64,
+    waker: Arc<AtomicWaker>,
+}
+
+impl Seat {
+    /// Are idle connections to close? If not yet, the task is woken when they are.
+    pub fn is_closing(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.life.closed.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.life.seats().taken.remove(&self.number);
+    }
 }
 
 /// Counts one connection until it is dropped.
@@ -78,6 +113,20 @@ impl Life {
         self.closing.subscribe()
     }
 
+    /// A place for a connection that will wait for requests.
+    pub fn seat(self: &Arc<Self>) -> Seat {
+        let waker = Arc::new(AtomicWaker::new());
+        let mut seats = self.seats();
+        let number = seats.next;
+        seats.next += 1;
+        seats.taken.insert(number, Arc::clone(&waker));
+        Seat { life: Arc::clone(self), number, waker }
+    }
+
+    fn seats(&self) -> std::sync::MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A connection was accepted.
     pub fn connected(&self) -> Connection {
         self.connections.send_modify(|open| *open += 1);
@@ -87,7 +136,11 @@ impl Life {
     /// Closes listeners and idle connections, and waits until every connection has written what it still has
     /// to write: the last frames of an HTTP/2 stream leave after its request has ended.
     pub async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.closing.send_replace(true);
+        for waker in self.seats().taken.values() {
+            waker.wake();
+        }
         // The senders live as long as this does.
         let _ = self.connections.subscribe().wait_for(|open| *open == 0).await;
     }
@@ -167,6 +220,20 @@ mod tests {
         assert!(*closing.borrow());
         drop(connection);
         waiting.await;
+    }
+
+    #[tokio::test]
+    async fn a_seated_connection_is_woken_when_connections_are_to_close() {
+        let life = Arc::new(Life::default());
+        let seat = life.seat();
+        let waiting = std::future::poll_fn(|cx| {
+            if seat.is_closing(cx) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        });
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        let ((), ()) = tokio::join!(waiting, life.close());
+        drop(seat);
+        assert!(life.seats().taken.is_empty());
     }
 
     #[test]

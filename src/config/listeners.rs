@@ -30,6 +30,9 @@ pub struct Proxy {
     pub body_total_timeout_ms: u64,
     /// Accept HTTP/2 too: by ALPN under TLS, by prior knowledge without.
     pub http2: bool,
+    /// Serve plain HTTP/1.1 through the gateway's own lean codec; false = through Pingora's sessions, which cost
+    /// about three times as much and behave the same.
+    pub lean_http1: bool,
     pub tls: Option<ServerTls>,
     pub real_ip: RealIp,
     pub request_id: RequestId,
@@ -51,6 +54,7 @@ impl Default for Proxy {
             body_timeout_ms: 60_000,
             body_total_timeout_ms: 600_000,
             http2: true,
+            lean_http1: true,
             tls: None,
             real_ip: RealIp::default(),
             request_id: RequestId::default(),

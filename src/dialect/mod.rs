@@ -115,6 +115,9 @@ pub trait StreamPass: Send {
     /// The stream said by its own means that it is complete (`[DONE]`, `message_stop`).
     fn complete(&self) -> bool;
 
+    /// The very first event was an error: nothing of an answer was sent.
+    fn stillborn(&self) -> bool;
+
     /// The first error the upstream sent in-band.
     fn problem(&self) -> Option<&Problem>;
 

@@ -27,7 +27,8 @@ use crate::proxy::doors::pingora::Door;
 use crate::proxy::doors::tls::Certificate;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
-use crate::upstream::transport::pingora::{NO_ROOTS, PingoraUpstream};
+use crate::upstream::transport::client::Client;
+use crate::upstream::transport::pingora::NO_ROOTS;
 use banner::Banner;
 use loader::Loader;
 use shutdown::Signals;
@@ -40,7 +41,7 @@ pub enum Source {
     Environment,
 }
 
-type Gateway = Node<PingoraUpstream>;
+type Gateway = Node<Client>;
 
 /// Runs a gateway until it is told to stop.
 ///
@@ -67,7 +68,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     let node: Arc<Gateway> = Arc::new(Node {
         settings: settings::of(&config)?,
         world: ArcSwap::from_pointee(world),
-        upstream: PingoraUpstream::new(settings::pool(&config)),
+        upstream: Client::new(settings::pool(&config)),
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
     });
@@ -84,7 +85,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
 fn server(config: &Config) -> Server {
     let conf = ServerConf {
         threads: config.proxy.workers(),
-        work_stealing: true,
+        work_stealing: !config.proxy.thread_per_core(),
         // Pingora's own connector never dials.
         ca_file: Some(NO_ROOTS.into()),
         // The wait for running requests is ours; when it is over nothing is left to wait for.
@@ -104,31 +105,40 @@ fn add_services(
     board: &Arc<Board>,
     log_drops: Option<Arc<std::sync::atomic::AtomicU64>>,
 ) {
-    let door = Door::new(Arc::clone(node), settings::door(config));
-    let mut proxy: HttpProxy<Door<PingoraUpstream>> = http_proxy(&server.configuration, door);
+    let door = Door::new(Arc::clone(node), settings::times(config));
+    let mut proxy: HttpProxy<Door<Client>> = http_proxy(&server.configuration, door);
     proxy.server_options = Some(settings::http_options(config));
     let front = Front::new(proxy, Arc::clone(node), settings::front(config));
-    let tls = certificates.proxy.as_ref().map(|certificate| certificate.acceptor(config.proxy.http2));
-    server.add_service(Listener::new("proxy", sockets.proxy, tls, front, &node.life).for_traffic());
+    let front = Arc::new(front);
+    let acceptor =
+        |certificate: &Option<Arc<Certificate>>, http2| Some(Arc::new(certificate.as_ref()?.acceptor(http2)));
+    let tls = acceptor(&certificates.proxy, config.proxy.http2);
+    // A worker of its own for each socket, or all workers for the one.
+    let threads = config.proxy.thread_per_core().then_some(1);
+    for socket in sockets.proxy {
+        let listener = Listener::new("proxy", socket, tls.clone(), Arc::clone(&front), &node.life);
+        server.add_service(listener.for_traffic(threads));
+    }
     if let Some(socket) = sockets.admin {
-        let app = HttpServer::new_app(AdminApp { life: Arc::clone(&node.life) });
-        let tls = certificates.admin.as_ref().map(|certificate| certificate.acceptor(false));
+        let app = Arc::new(HttpServer::new_app(AdminApp { life: Arc::clone(&node.life) }));
+        let tls = acceptor(&certificates.admin, false);
         server.add_service(Listener::new("admin", socket, tls, app, &node.life));
     }
     if let Some(socket) = sockets.metrics {
-        let app = HttpServer::new_app(MetricsApp {
+        let app = Arc::new(HttpServer::new_app(MetricsApp {
             metrics: Arc::clone(&node.telemetry.metrics),
             board: Arc::clone(board),
             path: config.observability.metrics.prometheus.path(),
             log_drops,
-        });
+        }));
         server.add_service(Listener::new("metrics", socket, None, app, &node.life));
     }
 }
 
 /// The sockets, bound before anything else is done: a port in use must be a failure to start.
 struct Sockets {
-    proxy: TcpListener,
+    /// One for each worker that has its own.
+    proxy: Vec<TcpListener>,
     admin: Option<TcpListener>,
     metrics: Option<TcpListener>,
 }
@@ -143,13 +153,17 @@ pub struct Addresses {
 
 impl Sockets {
     fn bind(config: &Config) -> Result<Self, String> {
-        let bind = |name: &str, address: SocketAddr| {
-            listener::bind(address)
-                .map_err(|error| format!("cannot listen on {address} for the {name} listener: {error}"))
+        let cannot = |name: &str, address: SocketAddr, error: std::io::Error| {
+            format!("cannot listen on {address} for the {name} listener: {error}")
         };
+        let bind = |name: &str, address: SocketAddr| {
+            listener::bind(address).map_err(|error| cannot(name, address, error))
+        };
+        let own_sockets = if config.proxy.thread_per_core() { config.proxy.workers() } else { 1 };
+        let proxy = listener::bind_each(config.proxy.addr, own_sockets);
         let prometheus = &config.observability.metrics.prometheus;
         Ok(Sockets {
-            proxy: bind("proxy", config.proxy.addr)?,
+            proxy: proxy.map_err(|error| cannot("proxy", config.proxy.addr, error))?,
             admin: config.admin.enabled.then(|| bind("admin", config.admin.addr)).transpose()?,
             metrics: prometheus.enabled.then(|| bind("metrics", prometheus.addr)).transpose()?,
         })
@@ -158,7 +172,7 @@ impl Sockets {
     fn addresses(&self) -> Addresses {
         let address = |socket: &TcpListener| socket.local_addr().ok();
         Addresses {
-            proxy: address(&self.proxy),
+            proxy: self.proxy.first().and_then(address),
             admin: self.admin.as_ref().and_then(address),
             metrics: self.metrics.as_ref().and_then(address),
         }

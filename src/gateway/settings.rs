@@ -7,8 +7,8 @@ use pingora_core::apps::HttpServerOptions;
 
 use crate::config::Config;
 use crate::proxy::Settings;
+use crate::proxy::doors::Times;
 use crate::proxy::doors::front::FrontSettings;
-use crate::proxy::doors::pingora::DoorSettings;
 use crate::upstream::Policy;
 use crate::upstream::transport::pingora::Pool;
 use crate::upstream::transport::tls::TlsIdentity;
@@ -68,7 +68,8 @@ pub fn pool(config: &Config) -> Pool {
         (idle, interval, upstream.tcp_keepalive_retries as usize)
     });
     Pool {
-        size: upstream.pool_max_idle_per_host.unwrap_or(DEFAULT_IDLE_CONNECTIONS),
+        per_peer: upstream.pool_max_idle_per_host.unwrap_or(DEFAULT_IDLE_CONNECTIONS),
+        workers: config.proxy.workers(),
         idle: upstream.pool_idle_timeout(),
         keepalive,
     }
@@ -109,11 +110,8 @@ fn platform_roots() -> Vec<u8> {
 }
 
 /// Times of callers' connections.
-pub fn door(config: &Config) -> DoorSettings {
-    DoorSettings {
-        read_timeout: config.proxy.body_timeout(),
-        write_timeout: config.downstream.write_timeout(),
-    }
+pub fn times(config: &Config) -> Times {
+    Times { read: config.proxy.body_timeout(), write: config.downstream.write_timeout() }
 }
 
 /// How connections are treated before there is a request.
@@ -123,6 +121,8 @@ pub fn front(config: &Config) -> FrontSettings {
         idle_timeout: config.downstream.idle_timeout(),
         max_header_bytes: config.proxy.max_header_bytes,
         http2: config.proxy.http2,
+        lean: config.proxy.lean_http1,
+        times: times(config),
     }
 }
 
@@ -136,7 +136,7 @@ pub fn http_options(config: &Config) -> HttpServerOptions {
     options
 }
 
-/// Idle upstream connections that are kept where no number is configured.
+/// Idle connections of one worker to one upstream that are kept where no number is configured.
 const DEFAULT_IDLE_CONNECTIONS: usize = 1024;
 const NO_BOUND: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Where distributions keep their roots.

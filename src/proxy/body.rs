@@ -7,7 +7,6 @@ use super::downstream::{Broken, Downstream};
 use super::exchange::Exchange;
 use super::node::Settings;
 use crate::error::{Error, Kind, Result};
-use crate::upstream::transport::Collected;
 
 /// Refuses a body that says it is too large, before anything else is looked at.
 ///
@@ -28,15 +27,15 @@ pub fn check_declared<D: Downstream>(settings: &Settings, down: &D) -> Result<()
 pub async fn read<D: Downstream>(settings: &Settings, down: &mut D, x: &mut Exchange) -> Result<Bytes> {
     let reading = async {
         down.invite().await?;
-        let mut body = Collected::expecting(declared(down).unwrap_or(0));
-        while let Some(piece) = down.read().await? {
-            x.request_bytes += piece.len() as u64;
-            body.push(piece);
+        let announced = usize::try_from(declared(down).unwrap_or(0)).unwrap_or(usize::MAX);
+        let mut body = Vec::with_capacity(announced.min(MAX_RESERVED));
+        while down.read_onto(&mut body).await? {
+            x.request_bytes = body.len() as u64;
             if let Some(limit) = settings.body_limit.filter(|&limit| body.len() > limit) {
                 return Err(too_large(limit));
             }
         }
-        Ok(body.into_bytes())
+        Ok(Bytes::from(body))
     };
     match settings.body_total {
         Some(total) => {
@@ -53,3 +52,6 @@ fn declared<D: Downstream>(down: &D) -> Option<u64> {
 fn too_large(limit: usize) -> Error {
     Error::new(Kind::BodyTooLarge, format!("request body exceeds {limit}-byte limit"))
 }
+
+/// Reserved for an announced body before it arrives; beyond that memory follows the bytes.
+const MAX_RESERVED: usize = 1024 * 1024;

@@ -39,13 +39,14 @@ pub trait Downstream: Send {
     /// Tells a caller that waits for it (`Expect: 100-continue`) to send the body.
     fn invite(&mut self) -> impl Future<Output = Result<(), Broken>> + Send;
 
-    /// Next piece of the request body; None at its end. Bounded in time by the door.
-    fn read(&mut self) -> impl Future<Output = Result<Option<Bytes>, Broken>> + Send;
+    /// Reads the next piece of the request body onto the end of `body`; false at its end. Bounded in time by the
+    /// door.
+    fn read_onto(&mut self, body: &mut Vec<u8>) -> impl Future<Output = Result<bool, Broken>> + Send;
 
-    /// Sends the head of the answer. Exactly once.
+    /// Sends the head of the answer. Exactly once. It may wait for the first piece of the body to leave with.
     fn send_head(&mut self, head: ResponseHead) -> impl Future<Output = Result<(), Broken>> + Send;
 
-    /// Sends a piece of the body and lets it go at once, unless `last` follows anyway.
+    /// Sends a piece of the body and lets everything go; an empty one lets go what waits.
     fn send(&mut self, piece: Bytes, last: bool) -> impl Future<Output = Result<(), Broken>> + Send;
 
     /// Resolves when the caller has left; never otherwise. May be dropped and called again.

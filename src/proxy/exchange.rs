@@ -1,5 +1,6 @@
 //! Everything known about one request while it walks through the house.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -54,12 +55,10 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with what the request line and the headers tell.
     pub fn begin<D: Downstream, U>(node: &Node<U>, down: &D) -> Self {
-        let rewritten = rewrite(node, down.path());
-        let path = rewritten.as_deref().unwrap_or_else(|| down.path());
-        let found = routes::find(down.method(), path);
+        let found = find(node, down.method(), down.path());
         let envelope = match &found {
             Found::Route(route) | Found::WrongMethod(route) => envelope(route, down),
-            Found::Unknown => routes::envelope_of(path),
+            Found::Unknown => routes::envelope_of(&rewrite(node, down.path())),
         };
         Exchange {
             id: client::request_id(&node.settings, down),
@@ -113,9 +112,19 @@ fn envelope<D: Downstream>(route: &Route, down: &D) -> DialectId {
     }
 }
 
+/// What a request line leads to, the operator's rewrite rules applied.
+pub fn find<U>(node: &Node<U>, method: &http::Method, path: &str) -> Found {
+    routes::find(method, &rewrite(node, path))
+}
+
 /// The first rewrite rule that matches replaces what it matched, once.
-fn rewrite<U>(node: &Node<U>, path: &str) -> Option<String> {
-    let (rule, template) = node.settings.rewrites.iter().find(|(rule, _)| rule.is_match(path))?;
-    let rewritten = rule.replace(path, template.as_str()).into_owned();
-    rewritten.starts_with('/').then_some(rewritten)
+fn rewrite<'p, U>(node: &Node<U>, path: &'p str) -> Cow<'p, str> {
+    let rewritten = node.settings.rewrites.iter().find_map(|(rule, template)| {
+        let whole = rule.is_match(path).then(|| rule.replace(path, template.as_str()))?;
+        Some(whole.into_owned())
+    });
+    match rewritten {
+        Some(rewritten) if rewritten.starts_with('/') => Cow::Owned(rewritten),
+        _ => Cow::Borrowed(path),
+    }
 }

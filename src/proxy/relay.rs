@@ -33,7 +33,9 @@ pub async fn stream<D: Downstream, U, C: Call>(
     let head = ResponseHead { status, headers: stream_headers(x, headers), length: None };
     let relayed = async {
         down.send_head(head).await.map_err(gone)?;
-        deliver(down, x, first).await?;
+        // Whatever has come of it, the head leaves now.
+        x.response_bytes += first.len() as u64;
+        down.send(first, false).await.map_err(gone)?;
         if !ended {
             pump(times, down, x, &mut call, pass.as_mut()).await?;
         }

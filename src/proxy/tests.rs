@@ -88,8 +88,12 @@ impl Downstream for Caller {
     async fn invite(&mut self) -> Result<(), Broken> {
         Ok(())
     }
-    async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
-        Ok(if self.body.is_empty() { None } else { Some(self.body.remove(0)) })
+    async fn read_onto(&mut self, body: &mut Vec<u8>) -> Result<bool, Broken> {
+        if self.body.is_empty() {
+            return Ok(false);
+        }
+        body.extend_from_slice(&self.body.remove(0));
+        Ok(true)
     }
     async fn send_head(&mut self, head: ResponseHead) -> Result<(), Broken> {
         assert!(self.head.is_none(), "an answer has one head");

@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 
 use super::endpoint::Endpoint;
 use super::headers;
 use super::providers::Operation;
-use super::transport::{Call, Collected, Fault, FaultKind, Headers, Outgoing, Upstream};
+use super::transport::{Call, Collected, Fault, FaultKind, Fields, Headers, Outgoing, Upstream};
 use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, Problem, StreamEdits, StreamPass, Usage};
 use crate::error::{Error, Kind, Result};
 
@@ -130,9 +130,9 @@ pub async fn attempt<U: Upstream>(
         }
     };
     trace.status = Some(status);
-    trace.provider_request_id = provider_request_id(call.headers());
+    trace.provider_request_id = provider_request_id(call.fields());
     match status {
-        200..=299 if is_event_stream(call.headers()) => begin_stream(call, status, ask, budgets).await,
+        200..=299 if is_event_stream(call.fields()) => begin_stream(call, status, ask, budgets).await,
         200..=299 => {
             let due = budgets.head.filter(|_| !ask.peek.stream).map(|budget| began + budget);
             read_whole(call, status, ask, budgets, due).await
@@ -191,7 +191,7 @@ async fn begin_stream<C: Call>(
 ) -> Result<Answer<C>, Failure> {
     let edits = StreamEdits { model: Some(ask.alias.to_owned()), hide_usage: !ask.peek.usage_asked };
     let mut pass = ask.dialect.dialect().stream(edits);
-    let headers = returned_headers(call.headers());
+    let headers = returned_headers(call.fields());
     let held_until = budgets.hold.map(|hold| Instant::now() + hold);
     let due = budgets.first_frame.map(|budget| Instant::now() + budget);
     let mut first = Collected::default();
@@ -209,7 +209,7 @@ async fn begin_stream<C: Call>(
             Some(Err(fault)) => return Err(fault_failure(&fault)),
         }
     }
-    if let Some(problem) = pass.problem() {
+    if let Some(problem) = pass.problem().filter(|_| pass.stillborn()) {
         return Err(in_band_failure(problem));
     }
     if ended && pass.events() == 0 {
@@ -236,21 +236,21 @@ async fn read_whole<C: Call>(
     budgets: &Budgets,
     due: Option<Instant>,
 ) -> Result<Answer<C>, Failure> {
-    let mut body = Collected::expecting(announced(call.headers()));
+    let mut body = Vec::with_capacity(announced(call.fields()).min(MAX_RESERVED));
     loop {
         let wait = due.or_else(|| budgets.gap.map(|gap| Instant::now() + gap));
-        match bounded_until(wait, call.chunk()).await {
+        match bounded_until(wait, call.chunk_onto(&mut body)).await {
             None => return Err(timed_out(budgets.gap)),
-            Some(Ok(Some(chunk))) => body.push(chunk),
-            Some(Ok(None)) => break,
+            Some(Ok(true)) => {}
+            Some(Ok(false)) => break,
             Some(Err(fault)) => return Err(fault_failure(&fault)),
         }
         if body.len() > budgets.max_answer {
             return Err(Error::new(Kind::UpstreamUnreadable, "the upstream's answer is too large").into());
         }
     }
-    let headers = returned_headers(call.headers());
-    let DialectAnswer { body, usage } = ask.dialect.dialect().splice_answer(&body.into_bytes(), ask.alias)?;
+    let headers = returned_headers(call.fields());
+    let DialectAnswer { body, usage } = ask.dialect.dialect().splice_answer(&Bytes::from(body), ask.alias)?;
     call.release().await;
     Ok(Answer::Whole(Box::new(WholeAnswer { status, headers, body, usage, refused: None })))
 }
@@ -279,17 +279,12 @@ async fn read_refusal<C: Call>(mut call: C, status: u16, dialect: DialectId) -> 
     let body = body.into_bytes();
     let problem = dialect.dialect().read_error(status, &body);
     let failure = Failure {
-        error: refusal_error(status, &problem, call.headers()),
-        hints: call
-            .headers()
-            .iter()
-            .filter(|(name, _)| headers::is_retry_hint(name.as_str()))
-            .map(cloned)
-            .collect(),
+        error: refusal_error(status, &problem, call.fields()),
+        hints: call.fields().copied(headers::is_retry_hint),
         timed_out: false,
     };
     let relayed = failure.error.kind == Kind::UpstreamRefused && problem.native && complete;
-    let headers = returned_headers(call.headers());
+    let headers = returned_headers(call.fields());
     let native = relayed.then(|| WholeAnswer {
         status,
         headers,
@@ -312,7 +307,7 @@ fn native_refusal<C>(refusal: Refusal) -> Result<Answer<C>, Failure> {
 
 /// What a refusal means to the caller. The upstream's opinion of *our* credential is not the caller's 401,
 /// and the bodies of server errors stay here.
-fn refusal_error(status: u16, problem: &Problem, headers: &HeaderMap) -> Error {
+fn refusal_error(status: u16, problem: &Problem, fields: Fields<'_>) -> Error {
     let error = match status {
         401 => Error::new(
             Kind::UpstreamCredential,
@@ -329,7 +324,7 @@ fn refusal_error(status: u16, problem: &Problem, headers: &HeaderMap) -> Error {
         _ => Error::new(Kind::UpstreamFailed, format!("upstream returned {status}")),
     };
     let error = error.because(classified(status, problem));
-    match retry_after(headers) {
+    match retry_after(fields) {
         Some(seconds) => error.retry_after(seconds),
         None => error,
     }
@@ -360,7 +355,7 @@ fn is_name_byte(byte: u8) -> bool {
 /// An error frame where the first event should have been: the stream never began.
 fn in_band_failure(problem: &Problem) -> Failure {
     match problem.status {
-        Some(status @ 400..=499) => refusal_error(status, problem, &HeaderMap::new()).into(),
+        Some(status @ 400..=499) => refusal_error(status, problem, Fields::None).into(),
         _ => Error::new(Kind::UpstreamFailed, "the upstream began its stream with an error")
             .because(classified(0, problem))
             .into(),
@@ -444,36 +439,28 @@ fn carries_credential(query: &str) -> bool {
     })
 }
 
-fn returned_headers(headers: &HeaderMap) -> Headers {
-    let returned = |name: &HeaderName| *name == header::CONTENT_TYPE || headers::returns(name.as_str());
-    headers.iter().filter(|(name, _)| returned(name)).map(cloned).collect()
+fn returned_headers(fields: Fields<'_>) -> Headers {
+    fields.copied(|name| name == "content-type" || headers::returns(name))
 }
 
-fn cloned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
-    (name.clone(), value.clone())
+fn announced(fields: Fields<'_>) -> usize {
+    fields.text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-fn announced(headers: &HeaderMap) -> u64 {
-    headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+fn is_event_stream(fields: Fields<'_>) -> bool {
+    let kind = fields.get("content-type").unwrap_or_default().trim_ascii_start();
+    kind.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().trim_ascii_start().to_ascii_lowercase().starts_with(b"text/event-stream")
-    })
-}
-
-fn provider_request_id(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("x-request-id").or_else(|| headers.get("request-id"))?;
-    let id = value.to_str().ok()?;
-    // Visible ASCII, so that any cut is a character's edge.
-    Some(id.get(..id.len().min(MAX_ID_BYTES))?.to_owned())
+fn provider_request_id(fields: Fields<'_>) -> Option<String> {
+    let id = fields.text("x-request-id").or_else(|| fields.text("request-id"))?;
+    id.is_ascii().then(|| id.get(..id.len().min(MAX_ID_BYTES)).unwrap_or(id).to_owned())
 }
 
 /// Seconds until the upstream wants to be asked again, from `retry-after-ms` or `retry-after` (seconds or
 /// an HTTP date is allowed there; only seconds are read).
-fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+fn retry_after(fields: Fields<'_>) -> Option<u32> {
+    let number = |name: &str| fields.text(name)?.trim().parse::<f64>().ok();
     let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"))?;
     (0.0..=MAX_RETRY_AFTER).contains(&seconds).then_some(seconds.ceil() as u32)
 }
@@ -528,6 +515,9 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 const MAX_DRAINED_BYTES: usize = 256 * 1024;
 const MAX_ID_BYTES: usize = 128;
+const EVENT_STREAM: &[u8] = b"text/event-stream";
+/// Reserved for an announced answer before it arrives; beyond that memory follows the bytes.
+const MAX_RESERVED: usize = 1024 * 1024;
 /// Longer ones are no type or code.
 const MAX_NAME_BYTES: usize = 64;
 /// A day; anything longer is not a hint but a mistake.
@@ -535,6 +525,8 @@ const MAX_RETRY_AFTER: f64 = 86_400.0;
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]
@@ -570,7 +562,7 @@ mod tests {
     #[test]
     fn our_own_bad_credential_is_not_the_callers_401() {
         let problem = Problem { message: Some("Incorrect API key sk-xyz".into()), ..Problem::default() };
-        let error = refusal_error(401, &problem, &HeaderMap::new());
+        let error = refusal_error(401, &problem, Fields::None);
         assert_eq!((error.status(), error.code.as_deref()), (502, Some("upstream_auth_failed")));
         assert!(!error.message.contains("sk-xyz"));
     }
@@ -580,7 +572,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("7"));
         let problem = Problem { message: Some("stack trace".into()), ..Problem::default() };
-        let error = refusal_error(503, &problem, &headers);
+        let error = refusal_error(503, &problem, Fields::Map(&headers));
         assert_eq!(
             (error.status(), &*error.message, error.retry_after),
             (502, "upstream returned 503", Some(7))
@@ -600,7 +592,7 @@ mod tests {
         for (name, value, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            assert_eq!(retry_after(&headers), expected, "{name}: {value}");
+            assert_eq!(retry_after(Fields::Map(&headers)), expected, "{name}: {value}");
         }
     }
 }

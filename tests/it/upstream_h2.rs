@@ -245,7 +245,9 @@ async fn an_upstream_that_offers_only_http_1_is_served_over_http_1() {
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let upstream = Upstream::doing_tls(replies::json(200, CHAT_ANSWER), tls).await;
     let trust = json!({"ca_cert": authority.pem()});
-    let gateway = Setup::new(&upstream).change("provider_keys", "openai-up", "tls", trust).start().await;
+    // A worker has connections of its own.
+    let setup = Setup::new(&upstream).change("provider_keys", "openai-up", "tls", trust);
+    let gateway = setup.config("proxy.workers", 1).start().await;
     for _ in 0..3 {
         assert_eq!(gateway.ask(&chat()).await.text(), aliased(CHAT_ANSWER));
     }

@@ -53,6 +53,8 @@ pub struct Pass<R> {
     shape: Shape,
     events: u64,
     begun: bool,
+    /// The very first event was an error.
+    stillborn: bool,
 }
 
 /// The edits, ready to be written.
@@ -92,6 +94,7 @@ impl<R: Reader> Pass<R> {
             shape: Shape::default(),
             events: 0,
             begun: false,
+            stillborn: false,
         }
     }
 
@@ -132,6 +135,7 @@ impl<R: Reader> Pass<R> {
             self.events += 1;
         }
         let found = self.reader.read(&event, self.editor.model.is_some(), &mut self.notes);
+        self.stillborn |= self.events == 1 && self.notes.problem.is_some();
         if found.usage_only && self.editor.hide_usage {
             return Verdict::Drop;
         }
@@ -233,6 +237,10 @@ impl<R: Reader> StreamPass for Pass<R> {
 
     fn complete(&self) -> bool {
         self.notes.complete
+    }
+
+    fn stillborn(&self) -> bool {
+        self.stillborn
     }
 
     fn problem(&self) -> Option<&Problem> {

@@ -2,9 +2,11 @@
 //!
 //! HTTP/2, by ALPN or by its preface in the clear, goes to Pingora whole. Of HTTP/1.1 the front reads each
 //! head itself: under one deadline from its first byte to its last, bounded in size, and strictly framed.
-//! Then it lends the connection to a session for that one message.
+//! What the gateway models it serves through the lean door; what is not plain HTTP/1.1, or no modelled route, is
+//! lent to Pingora's proxy for that one message.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,14 +15,17 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::{HttpProxy, ProxyHttp};
-use tokio::io::AsyncWriteExt;
 
-use super::conn::Conn;
-use super::framing::{self, Head};
+use super::Times;
+use super::lean::{self, After, Connection};
+use super::lent::Lent;
 use crate::dialect::DialectId;
 use crate::error::{Error, Kind};
+use crate::http1::Flaw;
+use crate::life::Seat;
 use crate::proxy::node::Node;
-use crate::proxy::{answer, routes, settle};
+use crate::proxy::routes::Found;
+use crate::proxy::{answer, exchange, routes, settle};
 use crate::upstream::transport::Upstream;
 
 /// How connections are treated before there is a request.
@@ -32,6 +37,10 @@ pub struct FrontSettings {
     pub idle_timeout: Option<Duration>,
     pub max_header_bytes: usize,
     pub http2: bool,
+    /// Serve HTTP/1.1 through the lean door.
+    pub lean: bool,
+    /// Times of a request.
+    pub times: Times,
 }
 
 /// The app behind the proxy listener.
@@ -49,11 +58,12 @@ impl<U: Upstream, SV> Front<U, SV> {
 
 /// What stands at the start of a connection or after a message.
 enum Arrival {
-    Head(Head),
+    /// A sound head of so many bytes.
+    Head(usize),
     Http2,
     /// Nothing, and nothing to say.
     End,
-    Refused(Error, String),
+    Refused(Error),
 }
 
 #[async_trait]
@@ -67,25 +77,38 @@ where
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             return self.proxy.process_new(stream, shutdown).await;
         }
-        let mut conn = Conn::new(stream);
+        let seat = self.node.life.seat();
+        let mut conn = Connection::new(stream);
         let mut first = true;
         loop {
-            match self.arrival(&mut conn, first, shutdown).await {
-                Arrival::Head(head) => {
-                    conn.lend(head.len, head.body);
-                    conn = self.serve(conn, shutdown).await?;
+            let after = match self.arrival(&mut conn, first, &seat).await {
+                Arrival::Head(len) if self.is_for_lean(&conn) => {
+                    conn.inbox.used(len);
+                    lean::serve(&self.node, &mut conn, self.settings.times).await
+                }
+                Arrival::Head(len) => {
+                    let lent = Box::pin(self.lend(Lent::message(conn, len), shutdown));
+                    conn = lent.await?;
+                    After::Kept
                 }
                 Arrival::Http2 => {
-                    conn.lend_all();
-                    return self.proxy.process_new(Box::new(conn), shutdown).await;
+                    return self.proxy.process_new(Box::new(Lent::everything(conn)), shutdown).await;
                 }
-                Arrival::Refused(error, path) => {
-                    self.refuse(conn, error, &path).await;
+                Arrival::Refused(error) => {
+                    self.refuse(&mut conn, error).await;
+                    conn.close(MAX_LINGER_BYTES, LINGER).await;
                     return None;
                 }
                 Arrival::End => return None,
+            };
+            match after {
+                After::Kept => first = false,
+                After::Closed => {
+                    conn.close(MAX_LINGER_BYTES, SHORT_LINGER).await;
+                    return None;
+                }
+                After::Cut => return None,
             }
-            first = false;
         }
     }
 
@@ -100,104 +123,111 @@ where
     SV: ProxyHttp + Send + Sync + 'static,
     SV::CTX: Send + Sync,
 {
-    async fn serve(&self, conn: Conn, shutdown: &ShutdownWatch) -> Option<Conn> {
-        let mut session = ServerSession::new_http1(Box::new(conn));
+    /// Plain HTTP/1.1 to a route whose bodies are understood?
+    fn is_for_lean(&self, conn: &Connection) -> bool {
+        let head = &conn.head;
+        let plain = head.minor == 1 && !head.upgrade && head.target().starts_with('/');
+        self.settings.lean
+            && plain
+            && !matches!(exchange::find(&self.node, &head.method, head.path()), Found::Unknown)
+    }
+
+    /// Lends one message to a Pingora session. None when the connection has ended with it.
+    async fn lend(&self, lent: Lent, shutdown: &ShutdownWatch) -> Option<Connection> {
+        let mut session = ServerSession::new_http1(Box::new(lent));
         // The head is complete already; how long a connection may idle is decided here, not there.
         session.set_keepalive(Some(KEEPALIVE_SECONDS));
         let reused = self.proxy.process_new_http(session, shutdown).await?;
         let (stream, _) = reused.consume();
-        Conn::from_stream(stream).filter(Conn::at_boundary)
+        Lent::back(stream)
     }
 
-    async fn arrival(&self, conn: &mut Conn, first: bool, shutdown: &ShutdownWatch) -> Arrival {
-        conn.skip_line_breaks();
+    async fn arrival(&self, conn: &mut Connection, first: bool, seat: &Seat) -> Arrival {
+        let mut skipped = conn.skip_line_breaks();
         let idle = if first { Some(self.settings.header_timeout) } else { self.settings.idle_timeout };
-        while conn.pending().is_empty() {
-            if !self.await_bytes(conn, idle, shutdown).await {
+        while conn.inbox.is_empty() {
+            if skipped > MAX_LINE_BREAKS || !await_bytes(conn, idle, seat).await {
                 return Arrival::End;
             }
-            conn.skip_line_breaks();
+            skipped += conn.skip_line_breaks();
         }
-        let deadline = Instant::now() + self.settings.header_timeout;
+        let mut seen = 0;
+        let mut deadline = None;
         loop {
-            if let Some(arrival) = self.look(conn, first) {
+            // A head is not read anew for every byte of it, only where a line may have ended.
+            let fresh = conn.inbox.pending().get(seen..).unwrap_or_default();
+            let worth_a_look = seen == 0 || memchr::memchr(b'\n', fresh).is_some();
+            if worth_a_look && let Some(arrival) = self.look(conn, first) {
                 return arrival;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match pingora_timeout::timeout(left, conn.fill()).await {
-                Err(_) => return Arrival::Refused(slow_head(), String::new()),
-                Ok(Ok(0) | Err(_)) => return Arrival::End,
-                Ok(Ok(_)) => {}
+            seen = conn.inbox.pending().len();
+            if seen > self.settings.max_header_bytes {
+                return Arrival::Refused(large_head());
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.settings.header_timeout);
+            match conn.fill(Some(deadline.saturating_duration_since(Instant::now()))).await {
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                    return Arrival::Refused(slow_head());
+                }
+                Ok(0) | Err(_) => return Arrival::End,
+                Ok(_) => {}
             }
         }
     }
 
-    /// Waits for the first byte of a request. False when there will be none.
-    async fn await_bytes(&self, conn: &mut Conn, idle: Option<Duration>, shutdown: &ShutdownWatch) -> bool {
-        let mut shutdown = shutdown.clone();
-        let closing = async {
-            // An error means that the sender is gone, and with it the server.
-            let _ = shutdown.wait_for(|closing| *closing).await;
-        };
-        let reading = async {
-            match idle {
-                Some(idle) => pingora_timeout::timeout(idle, conn.fill()).await.unwrap_or(Ok(0)),
-                None => conn.fill().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            read = reading => matches!(read, Ok(1..)),
-            () = closing => false,
-        }
-    }
-
-    /// What the pending bytes are, once they tell.
-    fn look(&self, conn: &Conn, first: bool) -> Option<Arrival> {
-        let pending = conn.pending();
+    /// What the waiting bytes are, once they tell.
+    fn look(&self, conn: &mut Connection, first: bool) -> Option<Arrival> {
+        let pending = conn.inbox.pending();
         if first && self.settings.http2 && PREFACE.starts_with(&pending[..pending.len().min(PREFACE.len())]) {
             return (pending.len() >= PREFACE.len()).then_some(Arrival::Http2);
         }
-        match framing::head(pending) {
-            Ok(Some(head)) if head.len > self.settings.max_header_bytes => Some(large_head(head.path)),
-            Ok(Some(head)) => Some(Arrival::Head(head)),
-            Ok(None) if pending.len() > self.settings.max_header_bytes => Some(large_head(String::new())),
+        match conn.head.read(pending) {
+            Ok(Some(len)) if len > self.settings.max_header_bytes => Some(Arrival::Refused(large_head())),
+            Ok(Some(len)) => Some(Arrival::Head(len)),
             Ok(None) => None,
-            Err((error, path)) => Some(Arrival::Refused(error, path)),
+            Err(flaw) => Some(Arrival::Refused(refusal(flaw))),
         }
     }
 
-    /// Answers what never became a request, closes, and tells the world.
-    async fn refuse(&self, mut conn: Conn, error: Error, path: &str) {
-        let envelope = routes::envelope_of(path);
+    /// Answers what never became a request, and tells the world.
+    async fn refuse(&self, conn: &mut Connection, error: Error) {
+        let envelope = routes::envelope_of(conn.head.path());
         let id = uuid::Uuid::new_v4().to_string();
-        let answer = refusal(envelope, &error, &id);
+        let answer = refusal_bytes(envelope, &error, &id);
         settle::unparsed(&self.node, &id, envelope, &error);
-        let write = async {
-            conn.write_all(&answer).await?;
-            conn.flush().await?;
-            conn.shutdown().await?;
-            // What the caller still sends is read for a moment: closing on unread bytes would reset the
-            // connection and take the answer with it.
-            while conn.pending().len() < MAX_LINGER_BYTES && conn.fill().await? > 0 {}
-            std::io::Result::Ok(())
-        };
-        let _ = pingora_timeout::timeout(LINGER, write).await;
+        let _ = conn.write(&answer, Some(LINGER)).await;
     }
 }
 
-fn large_head(path: String) -> Arrival {
-    Arrival::Refused(
-        Error::new(Kind::HeadTooLarge, "the request head is too large; send fewer or shorter headers"),
-        path,
-    )
+/// Waits for the first byte of a request. False when there will be none.
+async fn await_bytes(conn: &mut Connection, idle: Option<Duration>, seat: &Seat) -> bool {
+    conn.inbox.rest();
+    let Connection { stream, inbox, alarm, .. } = conn;
+    let arrived = alarm.bound(idle, |cx| match inbox.poll_fill(stream, cx) {
+        Poll::Pending if seat.is_closing(cx) => Poll::Ready(false),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(read) => Poll::Ready(matches!(read, Ok(1..))),
+    });
+    arrived.await.unwrap_or(false)
+}
+
+fn refusal(flaw: Flaw) -> Error {
+    match flaw {
+        Flaw::Invalid(what) => Error::bad_request(what),
+        Flaw::TooManyFields => Error::new(Kind::HeadTooLarge, "the request has too many header fields"),
+        Flaw::Tunnel => Error::new(Kind::WrongMethod, "this gateway opens no tunnels"),
+    }
+}
+
+fn large_head() -> Error {
+    Error::new(Kind::HeadTooLarge, "the request head is too large; send fewer or shorter headers")
 }
 
 fn slow_head() -> Error {
     Error::new(Kind::SlowCaller, "the request head took too long to arrive")
 }
 
-fn refusal(envelope: DialectId, error: &Error, id: &str) -> Vec<u8> {
+fn refusal_bytes(envelope: DialectId, error: &Error, id: &str) -> Vec<u8> {
     let body = envelope.dialect().write_error(error, id);
     let status = error.status();
     let reason =
@@ -219,4 +249,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What Pingora is told; the front's own idle timeout is what counts.
 const KEEPALIVE_SECONDS: u64 = 60;
 const LINGER: Duration = Duration::from_secs(2);
+/// The same after an answer that was expected to be the last.
+const SHORT_LINGER: Duration = Duration::from_millis(500);
+/// Line breaks that may stand before a request.
+const MAX_LINE_BREAKS: usize = 1024;
 const MAX_LINGER_BYTES: usize = 1024 * 1024;

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::life::Life;
 
-/// A listening socket and the app that serves what comes in.
+/// A listening socket, a thread or several, and the app that serves what comes in.
 pub struct Listener<A> {
     name: &'static str,
     socket: Option<StdListener>,
@@ -34,11 +34,10 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
     pub fn new(
         name: &'static str,
         socket: StdListener,
-        tls: Option<Acceptor>,
-        app: A,
+        tls: Option<Arc<Acceptor>>,
+        app: Arc<A>,
         life: &Arc<Life>,
     ) -> Self {
-        let (app, tls) = (Arc::new(app), tls.map(Arc::new));
         Listener {
             name,
             socket: Some(socket),
@@ -50,10 +49,11 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
         }
     }
 
-    /// The listener of the traffic: on all workers, and the end of the process waits for its connections.
+    /// A listener of the traffic: on so many threads (None = one for each worker), and the end of the process
+    /// waits for its connections.
     #[must_use]
-    pub fn for_traffic(mut self) -> Self {
-        self.threads = None;
+    pub fn for_traffic(mut self, threads: Option<usize>) -> Self {
+        self.threads = threads;
         self.waited_for = true;
         self
     }
@@ -64,10 +64,35 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
 /// # Errors
 /// What the system says.
 pub fn bind(address: SocketAddr) -> std::io::Result<StdListener> {
+    listening(bound(address, false)?)
+}
+
+/// Binds so many listening sockets to one address; the kernel spreads connections over them. A port that
+/// somebody else listens on is an error all the same.
+///
+/// # Errors
+/// What the system says.
+pub fn bind_each(address: SocketAddr, count: usize) -> std::io::Result<Vec<StdListener>> {
+    if count <= 1 {
+        return Ok(vec![bind(address)?]);
+    }
+    // This one does not share the port, so it can only be bound where nobody listens. It holds the port until the
+    // others are there, and never listens itself.
+    let first = bound(address, false)?;
+    let held = first.local_addr()?.as_socket().unwrap_or(address);
+    (0..count).map(|_| listening(bound(held, true)?)).collect()
+}
+
+fn bound(address: SocketAddr, shared: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Lets a restarted gateway take over from connections in TIME_WAIT; two listeners still exclude each other.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listening(socket: Socket) -> std::io::Result<StdListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

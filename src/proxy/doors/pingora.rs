@@ -17,30 +17,22 @@ use pingora_error::{Error as PingoraError, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
-use super::conn::Conn;
+use super::Times;
+use super::lent::Lent;
 use crate::proxy::downstream::{Broken, Downstream, Drained, ResponseHead};
 use crate::proxy::lifecycle;
 use crate::proxy::node::Node;
 use crate::upstream::transport::{Headers, Upstream};
 
-/// Times of a caller's connection.
-#[derive(Clone, Copy, Debug)]
-pub struct DoorSettings {
-    /// Longest pause between two pieces of a request body.
-    pub read_timeout: Option<Duration>,
-    /// Longest time a caller may leave a piece of its answer unread.
-    pub write_timeout: Option<Duration>,
-}
-
 /// The door.
 pub struct Door<U: Upstream> {
     node: Arc<Node<U>>,
-    settings: DoorSettings,
+    times: Times,
 }
 
 impl<U: Upstream> Door<U> {
-    pub fn new(node: Arc<Node<U>>, settings: DoorSettings) -> Self {
-        Door { node, settings }
+    pub fn new(node: Arc<Node<U>>, times: Times) -> Self {
+        Door { node, times }
     }
 }
 
@@ -52,8 +44,8 @@ impl<U: Upstream> ProxyHttp for Door<U> {
 
     async fn early_request_filter(&self, session: &mut Session, _ctx: &mut ()) -> pingora_error::Result<()> {
         let session = session.as_downstream_mut();
-        session.set_write_timeout(self.settings.write_timeout);
-        session.set_read_timeout(self.settings.read_timeout);
+        session.set_write_timeout(self.times.write);
+        session.set_read_timeout(self.times.read);
         // The walk drains what is left of a request itself, after its answer.
         session.set_close_on_response_before_downstream_finish(false);
         Ok(())
@@ -64,7 +56,7 @@ impl<U: Upstream> ProxyHttp for Door<U> {
         session: &mut Session,
         _ctx: &mut (),
     ) -> pingora_error::Result<bool> {
-        let mut down = PingoraDown::new(session.as_downstream_mut(), self.settings);
+        let mut down = PingoraDown::new(session.as_downstream_mut(), self.times);
         lifecycle::serve(&*self.node, &mut down).await;
         Ok(false)
     }
@@ -91,7 +83,7 @@ impl<U: Upstream> ProxyHttp for Door<U> {
 /// [`Downstream`] over a Pingora session.
 pub struct PingoraDown<'s> {
     session: &'s mut ServerSession,
-    settings: DoorSettings,
+    times: Times,
     /// The caller waits for `100 Continue` before it sends its body.
     waits: bool,
     body_done: bool,
@@ -99,14 +91,14 @@ pub struct PingoraDown<'s> {
 }
 
 impl<'s> PingoraDown<'s> {
-    fn new(session: &'s mut ServerSession, settings: DoorSettings) -> Self {
+    fn new(session: &'s mut ServerSession, times: Times) -> Self {
         let request = session.req_header();
         let waits = request.version == Version::HTTP_11
             && request
                 .headers
                 .get(header::EXPECT)
                 .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        PingoraDown { session, settings, waits, body_done: false, closing: false }
+        PingoraDown { session, times, waits, body_done: false, closing: false }
     }
 
     fn is_http1(&self) -> bool {
@@ -163,16 +155,17 @@ impl Downstream for PingoraDown<'_> {
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<Option<Bytes>, Broken> {
+    async fn read_onto(&mut self, body: &mut Vec<u8>) -> Result<bool, Broken> {
         let reading = self.session.read_request_body();
         // Pingora bounds reads of HTTP/1.1 alone.
-        let read = match self.settings.read_timeout {
+        let read = match self.times.read {
             Some(timeout) => pingora_timeout::timeout(timeout, reading).await.map_err(|_| Broken::Slow)?,
             None => reading.await,
         };
         let piece = read.map_err(|error| broken(&error))?;
         self.body_done = piece.is_none();
-        Ok(piece)
+        body.extend_from_slice(piece.as_deref().unwrap_or_default());
+        Ok(!self.body_done)
     }
 
     async fn send_head(&mut self, head: ResponseHead) -> Result<(), Broken> {
@@ -189,8 +182,8 @@ impl Downstream for PingoraDown<'_> {
     }
 
     async fn send(&mut self, piece: Bytes, last: bool) -> Result<(), Broken> {
-        if piece.is_empty() && self.is_http1() {
-            // The end of an HTTP/1.1 body is written when the session finishes.
+        if piece.is_empty() && (!last || self.is_http1()) {
+            // Heads never wait here, and the end of an HTTP/1.1 body is written when the session finishes.
             return Ok(());
         }
         self.session.write_response_body(piece, last).await.map_err(|error| broken(&error))
@@ -242,7 +235,7 @@ impl Downstream for PingoraDown<'_> {
         self.closing = true;
         self.session.set_keepalive(None);
         match self.session.stream() {
-            Some(stream) => Conn::cut(stream),
+            Some(stream) => Lent::cut(stream),
             // HTTP/2: a reset of this one stream, which waits for nobody.
             None => self.session.shutdown().await,
         }

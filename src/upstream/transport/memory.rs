@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Call, Fault, FaultKind, Outgoing, Upstream};
+use super::{Call, Fault, FaultKind, Fields, Outgoing, Upstream};
 use crate::upstream::endpoint::Endpoint;
 
 /// What one call does.
@@ -144,8 +144,8 @@ impl Call for MemoryCall {
         self.script.status.ok_or_else(|| Fault::new(FaultKind::Closed, "closed"))
     }
 
-    fn headers(&self) -> &HeaderMap {
-        &self.headers
+    fn fields(&self) -> Fields<'_> {
+        Fields::Map(&self.headers)
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {

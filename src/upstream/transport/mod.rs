@@ -4,6 +4,8 @@
 //! decides about time, retries and commitment; an implementation only moves bytes and says truthfully what
 //! happened to them.
 
+pub mod client;
+pub mod lean;
 pub mod pingora;
 pub mod tls;
 
@@ -18,6 +20,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::endpoint::Endpoint;
+use crate::http1;
 
 /// A short list of headers in the order in which they are sent.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
@@ -57,17 +60,70 @@ pub trait Call: Send {
     /// Waits for the final answer's head, passing over 1xx, and returns its status.
     fn head(&mut self) -> impl Future<Output = Result<u16, Fault>> + Send;
 
-    /// Headers of the answer; empty before [`Call::head`].
-    fn headers(&self) -> &HeaderMap;
+    /// Header fields of the answer; none before [`Call::head`].
+    fn fields(&self) -> Fields<'_>;
 
-    /// Next piece of the body; None at its end.
+    /// Next piece of the body; None at its end. What arrived together comes out together.
     fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;
+
+    /// Reads the next piece of the body onto the end of `body`; false at its end.
+    fn chunk_onto(&mut self, body: &mut Vec<u8>) -> impl Future<Output = Result<bool, Fault>> + Send {
+        async {
+            let piece = self.chunk().await?;
+            body.extend_from_slice(piece.as_deref().unwrap_or_default());
+            Ok(piece.is_some())
+        }
+    }
 
     /// Does only the end of the connection end this body? Then a cut cannot be told from the end.
     fn close_delimited(&self) -> bool;
 
     /// The answer was read to its end: the connection may serve again.
     fn release(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Header fields of an answer, wherever they are kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Fields<'a> {
+    None,
+    Wire(&'a http1::Fields),
+    Map(&'a HeaderMap),
+}
+
+impl<'a> Fields<'a> {
+    /// First value of a field; `name` in lower case.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        match self {
+            Fields::None => None,
+            Fields::Wire(fields) => fields.get(name),
+            Fields::Map(map) => map.get(name).map(HeaderValue::as_bytes),
+        }
+    }
+
+    /// First value of a field, if it is text.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        std::str::from_utf8(self.get(name)?).ok()
+    }
+
+    /// Copies of the fields whose lower-case name `keep` accepts.
+    pub fn copied(&self, keep: impl Fn(&str) -> bool) -> Headers {
+        match self {
+            Fields::None => Headers::new(),
+            Fields::Wire(fields) => owned(fields.iter().filter(|(name, _)| keep(name))),
+            Fields::Map(map) => {
+                let kept = map.iter().filter(|(name, _)| keep(name.as_str()));
+                kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
+        }
+    }
+}
+
+/// Fields as headers of their own.
+pub fn owned<'f>(fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> Headers {
+    let owned = fields.map(|(name, value)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value).ok()?))
+    });
+    owned.flatten().collect()
 }
 
 /// What went wrong underneath.

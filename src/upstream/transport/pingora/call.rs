@@ -1,63 +1,54 @@
-//! One exchange over a Pingora session.
+//! One exchange over HTTP/2.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version as HttpVersion, header};
-use pingora_core::protocols::http::client::HttpSession;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::protocols::http::v2::client::Http2Session;
 use pingora_error::{Error as PingoraError, ErrorType};
 use pingora_http::RequestHeader;
 
-use super::{Known, Pools, Version, brief};
-use crate::upstream::transport::{Call, Fault, FaultKind, Outgoing};
-use crate::wire::Gathered;
+use super::{Known, Peer, Shared, Version, brief};
+use crate::upstream::transport::{Call, Fault, FaultKind, Fields, Outgoing};
 
-/// One request and its answer, on a pooled or a new connection.
-pub struct PingoraCall {
-    pools: Arc<Pools>,
-    peer: Arc<HttpPeer>,
+/// One request and its answer, on a stream of a running or a new connection.
+pub struct Http2Call {
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
     known: Arc<Known>,
     authority: HeaderValue,
     /// None once it was given back.
-    session: Option<HttpSession>,
+    session: Option<Http2Session>,
     reused: bool,
     /// The session took the head of the request; before that there is no answer to look for.
     sent: bool,
     answered: bool,
 }
 
-impl PingoraCall {
+impl Http2Call {
     pub(super) fn new(
-        pools: Arc<Pools>,
-        peer: Arc<HttpPeer>,
+        shared: Arc<Shared>,
+        peer: Arc<Peer>,
         known: Arc<Known>,
         authority: HeaderValue,
-        session: HttpSession,
+        session: Http2Session,
         reused: bool,
     ) -> Self {
         let session = Some(session);
-        PingoraCall { pools, peer, known, authority, session, reused, sent: false, answered: false }
+        Http2Call { shared, peer, known, authority, session, reused, sent: false, answered: false }
     }
 
     fn request_header(&self, request: &Outgoing) -> Result<RequestHeader, Fault> {
-        let http2 = matches!(self.session, Some(HttpSession::H2(_)));
         let path = request.path.as_str();
-        let uri = if http2 {
-            Uri::builder().scheme("https").authority(self.authority.as_bytes()).path_and_query(path).build()
-        } else {
-            Uri::builder().path_and_query(path).build()
-        };
+        let uri =
+            Uri::builder().scheme("https").authority(self.authority.as_bytes()).path_and_query(path).build();
         let uri = uri.map_err(|error| Fault::new(FaultKind::Protocol, error))?;
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = Method::POST;
         parts.uri = uri;
-        parts.version = if http2 { HttpVersion::HTTP_2 } else { HttpVersion::HTTP_11 };
+        parts.version = HttpVersion::HTTP_2;
         parts.headers = HeaderMap::with_capacity(request.headers.len() + 2);
-        if !http2 {
-            parts.headers.append(header::HOST, self.authority.clone());
-        }
         for (name, value) in &request.headers {
             parts.headers.append(name.clone(), value.clone());
         }
@@ -65,15 +56,6 @@ impl PingoraCall {
         parts.headers.remove(header::TRANSFER_ENCODING);
         parts.headers.insert(header::CONTENT_LENGTH, request.body.len().into());
         Ok(parts.into())
-    }
-
-    /// Head and body leave together where the connection is our own.
-    fn hold(&self, held: bool) {
-        if let Some(HttpSession::H1(session)) = &self.session
-            && let Some(gathered) = (**session.stream()).as_any().downcast_ref::<Gathered>()
-        {
-            gathered.hold(held);
-        }
     }
 
     async fn send_body(&mut self, request: &Outgoing) -> Result<(), Fault> {
@@ -86,8 +68,7 @@ impl PingoraCall {
                 .map_err(|_| Fault::new(FaultKind::Closed, "the upstream stopped reading the request"))?;
             wrote.map_err(|error| self.fault(&error))?;
         }
-        self.hold(false);
-        let finished = self.session().finish_request_body().await;
+        let finished = self.session().finish_request_body();
         finished.map_err(|error| self.fault(&error))
     }
 
@@ -105,8 +86,14 @@ impl PingoraCall {
         Fault::new(kind, brief(error))
     }
 
-    fn session(&mut self) -> &mut HttpSession {
+    fn session(&mut self) -> &mut Http2Session {
         self.session.as_mut().expect("taken only by release and drop, which end the call")
+    }
+
+    fn give_back(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.shared.connector.release_http_session(session, &self.peer.http, self.shared.idle);
+        }
     }
 }
 
@@ -120,25 +107,21 @@ fn http2_fault(error: &h2::Error) -> FaultKind {
     }
 }
 
-/// An abandoned HTTP/2 stream is reset, and its connection goes back to the pool, where its idle time ends
-/// it. An abandoned HTTP/1.1 connection is closed by being dropped.
-impl Drop for PingoraCall {
+/// An abandoned stream is reset, and its connection goes back to the pool, where its idle time ends it.
+impl Drop for Http2Call {
     fn drop(&mut self) {
-        if let Some(HttpSession::H2(session)) = self.session.take() {
-            self.pools.h2.release_http_session(session, &*self.peer, self.pools.idle);
-        }
+        self.give_back();
     }
 }
 
-impl Call for PingoraCall {
+impl Call for Http2Call {
     fn reused(&self) -> bool {
         self.reused
     }
 
     async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
         let head = Box::new(self.request_header(request)?);
-        self.hold(true);
-        let wrote = self.session().write_request_header(head).await;
+        let wrote = self.session().write_request_header(head, request.body.is_empty());
         wrote.map_err(|error| self.fault(&error))?;
         self.sent = true;
         self.send_body(request).await
@@ -148,7 +131,6 @@ impl Call for PingoraCall {
         if !self.sent {
             return Err(Fault::new(FaultKind::Closed, "the request was not sent"));
         }
-        self.hold(false);
         loop {
             let read = self.session().read_response_header().await;
             read.map_err(|error| self.fault(&error))?;
@@ -164,9 +146,9 @@ impl Call for PingoraCall {
         }
     }
 
-    fn headers(&self) -> &HeaderMap {
-        static NONE: std::sync::LazyLock<HeaderMap> = std::sync::LazyLock::new(HeaderMap::new);
-        self.session.as_ref().and_then(HttpSession::response_header).map_or(&NONE, |head| &head.headers)
+    fn fields(&self) -> Fields<'_> {
+        let head = self.session.as_ref().and_then(Http2Session::response_header);
+        head.map_or(Fields::None, |head| Fields::Map(&head.headers))
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
@@ -174,17 +156,13 @@ impl Call for PingoraCall {
         read.map_err(|error| self.fault(&error))
     }
 
+    /// A stream says itself when it ends.
     fn close_delimited(&self) -> bool {
-        let headers = self.headers();
-        matches!(self.session, Some(HttpSession::H1(_)))
-            && !headers.contains_key(header::CONTENT_LENGTH)
-            && !headers.contains_key(header::TRANSFER_ENCODING)
+        false
     }
 
     async fn release(mut self) {
-        if let Some(session) = self.session.take() {
-            self.pools.release(session, &self.peer).await;
-        }
+        self.give_back();
     }
 }
 

@@ -1,7 +1,5 @@
-//! Calls over Pingora's pooled HTTP/1.1 and HTTP/2 sessions.
-//!
-//! A pooled connection is looked for first and without a timer. Making a new one is a large future (lookup,
-//! TCP, TLS, HTTP/2 handshake), so it is boxed: the futures of the common case stay small enough to move.
+//! What Pingora does for us towards upstreams: it makes connections (TCP, TLS, ALPN), and where ALPN comes to
+//! HTTP/2 its pooled sessions carry the calls.
 
 mod call;
 
@@ -11,44 +9,52 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::v2;
-use pingora_core::connectors::{ConnectorOptions, TransportConnector};
-use pingora_core::protocols::TcpKeepalive;
 use pingora_core::protocols::http::client::HttpSession;
-use pingora_core::protocols::http::v1::client::HttpSession as Http1Session;
+use pingora_core::protocols::http::v2::client::Http2Session;
 use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
-use pingora_core::upstreams::peer::{ALPN, HttpPeer, Peer, PeerOptions, Scheme};
+use pingora_core::protocols::{Stream, TcpKeepalive};
+use pingora_core::upstreams::peer::{ALPN, HttpPeer, PeerOptions, Scheme};
 use pingora_error::{Error as PingoraError, ErrorType};
 use tokio::sync::Mutex;
 
-use super::{Fault, FaultKind, Upstream};
+use super::lean::Key;
+use super::{Fault, FaultKind};
 use crate::upstream::endpoint::Endpoint;
-use crate::wire::Gathered;
-pub use call::PingoraCall;
+pub use call::Http2Call;
 
-/// How connections are kept.
+/// How connections are made and kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool {
-    /// Idle connections kept in all.
-    pub size: usize,
+    /// Idle connections of one worker to one address.
+    pub per_peer: usize,
     /// How long an idle one is kept. Stays below what providers grant.
     pub idle: Option<Duration>,
     pub keepalive: Option<(Duration, Duration, usize)>,
+    /// Threads that serve requests.
+    pub workers: usize,
 }
 
 /// What has been learnt about reaching an endpoint.
 #[derive(Default)]
 pub struct Known {
     /// The peer for the address used last, so that it is not described anew for every request.
-    peer: ArcSwapOption<HttpPeer>,
+    peer: ArcSwapOption<Peer>,
     version: AtomicU8,
     /// Held while a connection is made that others may share.
-    dialling: Mutex<()>,
+    pub(super) dialling: Mutex<()>,
+}
+
+/// An address of an endpoint: as Pingora sees it, and as the lean pool does.
+pub struct Peer {
+    pub http: HttpPeer,
+    pub key: Arc<Key>,
 }
 
 /// The version of HTTP an endpoint speaks, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub enum Version {
     Unknown,
     /// What ALPN came to.
     One,
@@ -58,7 +64,7 @@ enum Version {
 }
 
 impl Known {
-    fn version(&self) -> Version {
+    pub fn version(&self) -> Version {
         match self.version.load(Ordering::Relaxed) {
             1 => Version::One,
             2 => Version::Two,
@@ -77,58 +83,42 @@ impl Known {
     }
 }
 
-/// The connectors and their pools, shared by all requests.
-pub struct PingoraUpstream {
-    pools: Arc<Pools>,
+/// Makes connections, and keeps those that are shared.
+pub struct Dialler {
+    shared: Arc<Shared>,
     settings: Pool,
     /// Sets the pool keys of fresh connections apart, so that none is taken from the pool.
     fresh: AtomicU64,
 }
 
-struct Pools {
-    /// Idle HTTP/1.1 connections; never dials.
-    h1: TransportConnector,
-    /// HTTP/2 connections; makes new ones of either version, as ALPN decides.
-    h2: v2::Connector,
+/// HTTP/2 connections and their idle time.
+struct Shared {
+    connector: v2::Connector,
     idle: Option<Duration>,
 }
 
-impl Pools {
-    async fn release(&self, session: HttpSession, peer: &Arc<HttpPeer>) {
-        match session {
-            HttpSession::H1(mut session) => {
-                // Without this a connection is never reused.
-                session.respect_keepalive();
-                if let Some(stream) = session.reuse().await {
-                    self.h1.release_stream(stream, peer.reuse_hash(), self.idle);
-                }
-            }
-            HttpSession::H2(session) => self.h2.release_http_session(session, &**peer, self.idle),
-            HttpSession::Custom(()) => {}
-        }
-    }
+/// A connection that was not in a pool a moment ago.
+pub enum Connected {
+    One(Stream, Arc<Peer>),
+    Two(Box<Http2Call>),
 }
 
-impl PingoraUpstream {
+impl Dialler {
     pub fn new(settings: Pool) -> Self {
-        let dials = ConnectorOptions::new(settings.size);
-        let mut keeps = dials.clone();
-        keeps.ca_file = Some(NO_ROOTS.into());
-        let pools = Pools {
-            h1: TransportConnector::new(Some(keeps)),
-            h2: v2::Connector::new(Some(dials)),
-            idle: settings.idle,
-        };
-        PingoraUpstream { pools: Arc::new(pools), settings, fresh: AtomicU64::new(1) }
+        let connector = v2::Connector::new(Some(ConnectorOptions::new(MAX_IDLE)));
+        let shared = Arc::new(Shared { connector, idle: settings.idle });
+        Dialler { shared, settings, fresh: AtomicU64::new(1) }
     }
 
     /// The peer for an address, made once and kept with the endpoint.
-    fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> Arc<HttpPeer> {
+    pub fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> Arc<Peer> {
         let kept = endpoint.known.peer.load();
-        if let Some(peer) = kept.as_ref().filter(|peer| peer._address == PingoraAddr::Inet(address)) {
+        if let Some(peer) = kept.as_ref().filter(|peer| peer.key.address == address) {
             return Arc::clone(peer);
         }
-        let peer = Arc::new(self.new_peer(endpoint, address));
+        let sni = endpoint.tls.then(|| endpoint.host.clone());
+        let key = Arc::new(Key { address, sni, identity: endpoint.identity.fingerprint });
+        let peer = Arc::new(Peer { http: self.new_peer(endpoint, address), key });
         endpoint.known.peer.store(Some(Arc::clone(&peer)));
         peer
     }
@@ -164,49 +154,25 @@ impl PingoraUpstream {
         }
     }
 
-    /// An idle connection, or a free stream of a running one.
-    async fn pooled(&self, endpoint: &Endpoint) -> Option<PingoraCall> {
-        let peer = self.peer(endpoint, endpoint.addresses.preferred()?);
-        if endpoint.tls
-            && endpoint.known.version() != Version::OnlyOne
-            && let Ok(Some(session)) = self.pools.h2.reused_http_session(&*peer).await
-        {
-            return Some(self.call(endpoint, &peer, HttpSession::H2(session), true));
+    /// A free stream of a running HTTP/2 connection.
+    pub async fn shared(&self, endpoint: &Endpoint, peer: &Arc<Peer>) -> Option<Box<Http2Call>> {
+        if !endpoint.tls || endpoint.known.version() == Version::OnlyOne {
+            return None;
         }
-        let stream = self.pools.h1.reused_stream(&*peer).await?;
-        let session = HttpSession::H1(Http1Session::new_with_options(stream, &*peer));
-        Some(self.call(endpoint, &peer, session, true))
-    }
-
-    /// A connection that was not in the pool a moment ago. Of an endpoint whose connections are shared, or may
-    /// be, one is made at a time: who waits for it takes a stream of it.
-    async fn connect(
-        &self,
-        endpoint: &Endpoint,
-        fresh: bool,
-        deadline: Option<Instant>,
-    ) -> Result<PingoraCall, Fault> {
-        let shared = endpoint.tls && matches!(endpoint.known.version(), Version::Unknown | Version::Two);
-        if !shared || fresh {
-            return self.dial(endpoint, fresh, deadline).await;
-        }
-        let dialling = endpoint.known.dialling.lock().await;
-        if let Some(call) = self.pooled(endpoint).await {
-            return Ok(call);
-        }
-        if endpoint.known.version() == Version::One {
-            drop(dialling);
-        }
-        self.dial(endpoint, fresh, deadline).await
+        let session = self.shared.connector.reused_http_session(&peer.http).await.ok().flatten()?;
+        Some(self.call(endpoint, peer, session, true))
     }
 
     /// A new connection to the first address that takes one.
-    async fn dial(
+    ///
+    /// # Errors
+    /// Why the last address could not be reached.
+    pub async fn dial(
         &self,
         endpoint: &Endpoint,
         fresh: bool,
         deadline: Option<Instant>,
-    ) -> Result<PingoraCall, Fault> {
+    ) -> Result<Connected, Fault> {
         let candidates =
             endpoint.addresses.candidates().await.map_err(|cause| Fault::new(FaultKind::Connect, cause))?;
         let mut last = Fault::new(FaultKind::Connect, "the name has no address");
@@ -216,9 +182,9 @@ impl PingoraUpstream {
             let share =
                 if more { Some(left.map_or(NEXT_ADDRESS, |left| left.min(NEXT_ADDRESS))) } else { left };
             match self.dial_one(endpoint, address, fresh, share).await {
-                Ok(call) => {
+                Ok(connected) => {
                     endpoint.addresses.worked(address);
-                    return Ok(call);
+                    return Ok(connected);
                 }
                 Err(fault) => {
                     endpoint.addresses.failed(address);
@@ -235,71 +201,47 @@ impl PingoraUpstream {
         address: SocketAddr,
         fresh: bool,
         budget: Option<Duration>,
-    ) -> Result<PingoraCall, Fault> {
+    ) -> Result<Connected, Fault> {
         let peer = self.peer(endpoint, address);
         let apart = fresh.then(|| {
-            let mut apart = HttpPeer::clone(&peer);
-            apart.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
-            Arc::new(apart)
+            let mut http = peer.http.clone();
+            http.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
+            Arc::new(Peer { http, key: Arc::clone(&peer.key) })
         });
         let dialled = apart.as_ref().unwrap_or(&peer);
-        let connecting = self.pools.h2.new_http_session(&**dialled);
+        let connecting = self.shared.connector.new_http_session(&dialled.http);
         let connected = match budget {
             Some(budget) => pingora_timeout::timeout(budget, connecting).await.map_err(|_| late(budget))?,
             None => connecting.await,
         };
-        // HTTP/2 pools a connection under the key it was made with; HTTP/1.1 is pooled when it is given back.
         match connected.map_err(|error| connect_fault(&error))? {
             HttpSession::H1(session) => {
                 endpoint.known.learn(Version::One);
-                let gathered = Box::new(Gathered::new(session.into_inner()));
-                let session = HttpSession::H1(Http1Session::new_with_options(gathered, &*peer));
-                Ok(self.call(endpoint, &peer, session, false))
+                Ok(Connected::One(session.into_inner(), peer))
             }
-            session => {
+            HttpSession::H2(session) => {
                 endpoint.known.learn(Version::Two);
-                Ok(self.call(endpoint, dialled, session, false))
+                // A shared connection is pooled under the key it was made with.
+                Ok(Connected::Two(self.call(endpoint, dialled, session, false)))
             }
+            HttpSession::Custom(()) => Err(Fault::new(FaultKind::Protocol, "no version of HTTP in common")),
         }
     }
 
     fn call(
         &self,
         endpoint: &Endpoint,
-        peer: &Arc<HttpPeer>,
-        session: HttpSession,
+        peer: &Arc<Peer>,
+        session: Http2Session,
         reused: bool,
-    ) -> PingoraCall {
-        let (pools, peer, known) = (Arc::clone(&self.pools), Arc::clone(peer), Arc::clone(&endpoint.known));
-        PingoraCall::new(pools, peer, known, endpoint.authority.clone(), session, reused)
+    ) -> Box<Http2Call> {
+        let (shared, peer, known) = (Arc::clone(&self.shared), Arc::clone(peer), Arc::clone(&endpoint.known));
+        Box::new(Http2Call::new(shared, peer, known, endpoint.authority.clone(), session, reused))
     }
 }
 
-impl Upstream for PingoraUpstream {
-    type Call = PingoraCall;
-
-    async fn open(
-        &self,
-        endpoint: &Endpoint,
-        fresh: bool,
-        budget: Option<Duration>,
-    ) -> Result<PingoraCall, Fault> {
-        if !fresh && let Some(call) = self.pooled(endpoint).await {
-            return Ok(call);
-        }
-        let deadline = budget.map(|budget| Instant::now() + budget);
-        let connecting = Box::pin(self.connect(endpoint, fresh, deadline));
-        match budget {
-            // Neither the lookup nor the wait for another's connection has a bound of its own.
-            Some(budget) => {
-                pingora_timeout::timeout(budget, connecting).await.unwrap_or_else(|_| Err(late(budget)))
-            }
-            None => connecting.await,
-        }
-    }
-}
-
-fn late(budget: Duration) -> Fault {
+/// The time for a connection is over.
+pub fn late(budget: Duration) -> Fault {
     Fault::new(FaultKind::ConnectTimeout, format!("no connection within {budget:?}"))
 }
 
@@ -319,6 +261,8 @@ fn brief(error: &PingoraError) -> String {
     }
 }
 
+/// Idle HTTP/2 connections kept in all.
+const MAX_IDLE: usize = 1024;
 /// Trust roots of a connector that never dials: none. Reading the platform's takes longer than all else at start.
 pub const NO_ROOTS: &str = "/dev/null";
 /// Streams per HTTP/2 connection; Pingora's default of one would not multiplex at all.

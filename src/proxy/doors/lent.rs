@@ -1,7 +1,7 @@
 //! A caller's connection, wrapped so that a Pingora session sees exactly one message of it.
 //!
-//! The front reads a head, decides, and lends the connection to a session together with what it has read.
-//! The wrapper hands out the bytes of that message and no more; what follows waits here for the next turn.
+//! The front reads a head, decides, and lends what is not for the lean door to a session, together with what it
+//! has read. The wrapper hands out the bytes of that message and no more; what follows waits here for the next turn.
 //! A session that looks whether the caller has left therefore sees the end of the connection and nothing
 //! else: a stray line break or a pipelined request is not taken for a departure.
 
@@ -15,74 +15,54 @@ use bytes::{Buf, BytesMut};
 use pingora_core::protocols::{Peek, Shutdown, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::BodyEnd;
+use super::lean::Connection;
+use crate::http1::Body;
 use crate::wire::{Gathered, like_the_stream_inside};
 
 /// The wrapper.
 #[derive(Debug)]
-pub struct Conn {
+pub struct Lent {
     inner: Gathered,
     /// Bytes of the current message that were read ahead.
     ahead: BytesMut,
     /// Bytes after the current message.
     after: BytesMut,
     /// End of the current message; None hands everything through.
-    end: Option<BodyEnd>,
+    end: Option<Body>,
 }
 
-impl Conn {
-    pub fn new(inner: Stream) -> Self {
-        Conn { inner: Gathered::new(inner), ahead: BytesMut::new(), after: BytesMut::new(), end: None }
-    }
-
-    /// Bytes that wait for the next turn.
-    pub fn pending(&self) -> &[u8] {
-        &self.after
-    }
-
-    /// Drops line breaks that stand before a request
-    /// (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>).
-    pub fn skip_line_breaks(&mut self) {
-        let breaks = self.after.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
-        self.after.advance(breaks);
-    }
-
-    /// Reads more bytes for the next turn. Zero at the end of the connection.
-    pub async fn fill(&mut self) -> io::Result<usize> {
-        use tokio::io::AsyncReadExt;
-        self.after.reserve(READ_AHEAD);
-        self.inner.read_buf(&mut self.after).await
-    }
-
-    /// Lends one message: its head of `head_len` pending bytes and whatever `end` says belongs to it.
-    pub fn lend(&mut self, head_len: usize, end: BodyEnd) {
-        self.ahead = self.after.split_to(head_len.min(self.after.len()));
-        self.end = Some(end);
+impl Lent {
+    /// Lends one message: its head of `head_len` waiting bytes and whatever its framing says belongs to it.
+    pub fn message(conn: Connection, head_len: usize) -> Self {
+        let end = Some(conn.head.body.clone());
+        let mut lent = Lent::everything(conn);
+        lent.after = lent.ahead.split_off(head_len.min(lent.ahead.len()));
+        Lent { end, ..lent }
     }
 
     /// Hands everything through from here on, what was read ahead first.
-    pub fn lend_all(&mut self) {
-        self.ahead = std::mem::take(&mut self.after);
-        self.end = None;
+    pub fn everything(mut conn: Connection) -> Self {
+        let ahead = BytesMut::from(conn.inbox.take().as_slice());
+        Lent { inner: Gathered::new(conn.stream), ahead, after: BytesMut::new(), end: None }
     }
 
-    /// The wrapper out of the stream a session gave back.
-    pub fn from_stream(stream: Stream) -> Option<Self> {
+    /// The connection out of the stream a session gave back. None when the session has left the message unread:
+    /// then the next one cannot be found.
+    pub fn back(stream: Stream) -> Option<Connection> {
         let any: Box<dyn Any> = stream.into_any();
-        any.downcast::<Conn>().ok().map(|conn| *conn)
+        let lent = *any.downcast::<Lent>().ok()?;
+        let at_boundary = lent.ahead.is_empty() && lent.end.as_ref().is_none_or(Body::done);
+        let mut conn = Connection::new(lent.inner.into_inner());
+        conn.inbox.extend(&lent.after);
+        at_boundary.then_some(conn)
     }
 
     /// Ends the connection behind `stream`, which a session still holds, without waiting for a caller that
     /// may not be reading any more: what is buffered is dropped, and every further write fails at once.
     pub fn cut(stream: &Stream) {
-        if let Some(conn) = stream.as_any().downcast_ref::<Conn>() {
-            conn.inner.cut();
+        if let Some(lent) = stream.as_any().downcast_ref::<Lent>() {
+            lent.inner.cut();
         }
-    }
-
-    /// A session may have left a message unread; then the next one cannot be found.
-    pub fn at_boundary(&self) -> bool {
-        self.ahead.is_empty() && self.end.as_ref().is_none_or(BodyEnd::done)
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -136,7 +116,7 @@ fn poll_read_into(
     std::future::Future::poll(read, cx)
 }
 
-impl AsyncRead for Conn {
+impl AsyncRead for Lent {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -152,7 +132,7 @@ impl AsyncRead for Conn {
     }
 }
 
-impl AsyncWrite for Conn {
+impl AsyncWrite for Lent {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
@@ -167,17 +147,17 @@ impl AsyncWrite for Conn {
 }
 
 #[async_trait]
-impl Shutdown for Conn {
+impl Shutdown for Lent {
     async fn shutdown(&mut self) {
         self.inner.shutdown().await;
     }
 }
 
-like_the_stream_inside!(Conn);
+like_the_stream_inside!(Lent);
 
 /// Peeking is declined: the front has looked already.
 #[async_trait]
-impl Peek for Conn {}
+impl Peek for Lent {}
 
 const READ_AHEAD: usize = 4 * 1024;
 /// Bytes taken in after a message while its answer is under way.

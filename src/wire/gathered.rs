@@ -84,6 +84,11 @@ impl Gathered {
         Gathered { inner, out: Vec::new(), left: 0, held, cut }
     }
 
+    /// The stream inside. What is still collected is dropped.
+    pub fn into_inner(self) -> Stream {
+        self.inner
+    }
+
     /// While held, flushes wait for one that comes after; memory is bounded all the same.
     pub fn hold(&self, held: bool) {
         self.held.store(held, Ordering::Release);

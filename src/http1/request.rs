@@ -1,0 +1,220 @@
+//! The head of a request (<https://www.rfc-editor.org/rfc/rfc9112#section-3>).
+
+use std::mem::MaybeUninit;
+
+use http::Method;
+
+use super::{Body, Fields, Flaw, Framing, MAX_FIELDS, bare_line_feed};
+
+/// A request's head. One value serves all heads of a connection, one after the other.
+#[derive(Debug)]
+pub struct RequestHead {
+    pub method: Method,
+    /// Minor version of HTTP/1.
+    pub minor: u8,
+    pub fields: Fields,
+    /// How the body ends.
+    pub body: Body,
+    /// The connection ends with the answer.
+    pub close: bool,
+    /// The caller wants `100 Continue` before it sends its body.
+    pub expects_continue: bool,
+    /// The caller offers another protocol.
+    pub upgrade: bool,
+    target: (usize, usize),
+    query: Option<usize>,
+}
+
+impl Default for RequestHead {
+    fn default() -> Self {
+        RequestHead {
+            method: Method::GET,
+            minor: 1,
+            fields: Fields::default(),
+            body: Body::Length(0),
+            close: false,
+            expects_continue: false,
+            upgrade: false,
+            target: (0, 0),
+            query: None,
+        }
+    }
+}
+
+impl RequestHead {
+    /// Reads the head at the start of `bytes`: its length, or None while it is incomplete.
+    ///
+    /// # Errors
+    /// What is wrong with it. Method and target are known as far as they could be read.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Option<usize>, Flaw> {
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut request = httparse::Request::new(&mut []);
+        let parsed = request.parse_with_uninit_headers(bytes, &mut slots);
+        let at = |part: &[u8]| (part.as_ptr() as usize - bytes.as_ptr() as usize, part.len());
+        // The target is wanted for the envelope of an error even if the rest is unreadable.
+        let target = request.path.unwrap_or_default();
+        self.target = if target.is_empty() { (0, 0) } else { at(target.as_bytes()) };
+        self.query = memchr::memchr(b'?', target.as_bytes());
+        let len = match parsed {
+            Ok(httparse::Status::Complete(len)) => len,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(error) => {
+                self.fields.start(bytes.get(..MAX_REFUSED_BYTES).unwrap_or(bytes));
+                return Err(match error {
+                    httparse::Error::TooManyHeaders => Flaw::TooManyFields,
+                    _ => Flaw::Invalid("the request head is not valid HTTP/1.1"),
+                });
+            }
+        };
+        let head = bytes.get(..len).unwrap_or(bytes);
+        self.fields.start(head);
+        if bare_line_feed(head) {
+            return Err(Flaw::Invalid("the lines of a request head must end in CR LF"));
+        }
+        self.take_line(&request)?;
+        let mut framing = Framing::default();
+        for field in request.headers.iter() {
+            self.fields.add(at(field.name.as_bytes()), at(field.value));
+        }
+        for (name, value) in self.fields.iter() {
+            framing.note(name.as_bytes(), value)?;
+        }
+        self.settle(&framing)?;
+        Ok(Some(len))
+    }
+
+    fn take_line(&mut self, request: &httparse::Request<'_, '_>) -> Result<(), Flaw> {
+        let method = request.method.unwrap_or_default();
+        self.method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| Flaw::Invalid("the request method is not a token"))?;
+        self.minor = request.version.unwrap_or(1);
+        if self.method == Method::CONNECT {
+            return Err(Flaw::Tunnel);
+        }
+        let target = request.path.unwrap_or_default().as_bytes();
+        // A fragment never travels, and what is not ASCII has to be percent-encoded.
+        if target.iter().any(|&byte| byte == b'#' || !byte.is_ascii_graphic()) {
+            return Err(Flaw::Invalid("the request target is not valid"));
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, framing: &Framing) -> Result<(), Flaw> {
+        if framing.hosts > 1 || (framing.hosts == 0 && self.minor == 1) {
+            return Err(Flaw::Invalid("the request needs exactly one Host header"));
+        }
+        framing.agree(self.minor)?;
+        self.body = if framing.chunked { Body::chunked() } else { Body::Length(framing.length.unwrap_or(0)) };
+        self.close = framing.close || (self.minor == 0 && !framing.keep_alive);
+        self.expects_continue = framing.expects_continue && self.minor == 1;
+        self.upgrade = framing.upgrade;
+        Ok(())
+    }
+
+    /// Path and query as they were sent.
+    pub fn target(&self) -> &str {
+        let (start, len) = self.target;
+        let target = self.fields.bytes().get(start..start + len);
+        target.and_then(|target| std::str::from_utf8(target).ok()).unwrap_or_default()
+    }
+
+    /// The target without the query.
+    pub fn path(&self) -> &str {
+        let target = self.target();
+        self.query.and_then(|end| target.get(..end)).unwrap_or(target)
+    }
+
+    pub fn query(&self) -> Option<&str> {
+        self.target().get(self.query? + 1..)
+    }
+}
+
+/// Of an unreadable head this much is kept, for its target.
+const MAX_REFUSED_BYTES: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &[u8]) -> Result<Option<RequestHead>, Flaw> {
+        let mut request = RequestHead::default();
+        Ok(request.read(head)?.map(|_| request))
+    }
+
+    fn with(extra: &str) -> Result<Option<RequestHead>, Flaw> {
+        read(format!("POST /v1/messages?beta=1 HTTP/1.1\r\nHost: a\r\n{extra}\r\n").as_bytes())
+    }
+
+    #[test]
+    fn ambiguous_heads_are_refused() {
+        for extra in [
+            "Content-Length: 1\r\nContent-Length: 1\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: +1\r\n",
+            "Content-Length: 1, 1\r\n",
+            "Content-Length: 0x1\r\n",
+            "Content-Length: \r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Host: b\r\n",
+            "X-Folded: a\r\n b\r\n",
+            "X-Bare: a\nX-B: c\r\n",
+            "Bad Name: a\r\n",
+            "X\0: a\r\n",
+            "X: a\0\r\n",
+            "X : a\r\n",
+            ": a\r\n",
+        ] {
+            let mut request = RequestHead::default();
+            let head = format!("POST /v1/messages HTTP/1.1\r\nHost: a\r\n{extra}\r\n");
+            let flaw = request.read(head.as_bytes()).expect_err(extra);
+            assert!(matches!(flaw, Flaw::Invalid(_)), "{extra}");
+            assert_eq!(request.path(), "/v1/messages", "{extra}");
+        }
+    }
+
+    #[test]
+    fn plain_heads_say_how_their_body_ends() {
+        let end = |extra| with(extra).expect("sound").expect("complete").body;
+        assert_eq!(end(""), Body::Length(0));
+        assert_eq!(end("Content-Length: 12\r\n"), Body::Length(12));
+        assert!(matches!(end("transfer-encoding: Chunked\r\n"), Body::Chunked(_)));
+        assert!(read(b"GET / HTTP/1.1\r\nHost:").expect("sound so far").is_none());
+        assert!(read(b"GET / HTTP/1.1\r\n\r\n").is_err(), "HTTP/1.1 needs a Host");
+        assert!(read(b"GET / HTTP/1.0\r\n\r\n").expect("sound").expect("complete").close);
+    }
+
+    #[test]
+    fn a_head_gives_its_parts_and_its_names_have_no_case() {
+        let head = with("X-API-Key:  k \r\nConnection: Close\r\nx-api-key: l\r\nExpect: 100-Continue\r\n");
+        let head = head.expect("sound").expect("complete");
+        assert_eq!((head.path(), head.query()), ("/v1/messages", Some("beta=1")));
+        assert_eq!(head.fields.get("x-api-key"), Some(b"k".as_slice()));
+        assert_eq!(head.fields.all("x-api-key").count(), 2);
+        assert!(head.close && head.expects_continue && !head.upgrade);
+        assert_eq!(head.fields.get("missing"), None);
+    }
+
+    #[test]
+    fn the_next_head_forgets_the_last_one() {
+        let mut request = RequestHead::default();
+        request.read(b"POST /a?b HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nUpgrade: x\r\n\r\n").expect("sound");
+        request.read(b"GET /c HTTP/1.1\r\nHost: a\r\n\r\n").expect("sound");
+        assert_eq!((request.path(), request.query(), request.fields.get("x-a")), ("/c", None, None));
+        assert!(!request.upgrade);
+    }
+
+    #[test]
+    fn a_target_is_ascii_and_has_no_fragment() {
+        for target in ["/a#b", "/\u{e4}"] {
+            assert!(
+                read(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).is_err(),
+                "{target}"
+            );
+        }
+        assert_eq!(read(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n").expect_err("refused"), Flaw::Tunnel);
+    }
+}

@@ -1,0 +1,359 @@
+//! Calls over HTTP/1.1 with a codec of our own, on connections that Pingora's connector made.
+//!
+//! Head and body of a request leave with one write. While a long body is on its way the connection is read as
+//! well, so an upstream that answers early is heard at once. Heads are kept as positions, bodies are read to
+//! where they are wanted.
+
+mod pool;
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use pingora_core::protocols::Stream;
+
+use super::{Call, Fault, FaultKind, Fields, Outgoing};
+use crate::http1::{Body, Flaw, ResponseHead};
+use crate::wire::outbox::{Parcel, push_decimal};
+use crate::wire::{Inbox, inbox};
+pub use pool::{Bounds, Key, Pools};
+
+/// A connection to an upstream.
+pub struct Connection {
+    stream: Stream,
+    inbox: Inbox,
+    head: ResponseHead,
+    /// Memory for the head of a request.
+    out: Vec<u8>,
+}
+
+impl Connection {
+    pub fn new(stream: Stream) -> Self {
+        Connection { stream, inbox: Inbox::default(), head: ResponseHead::default(), out: Vec::new() }
+    }
+
+    /// Nothing has arrived that nobody asked for, the end of the connection included.
+    fn is_quiet(&mut self) -> bool {
+        self.inbox.is_empty() && inbox::is_quiet(&mut self.stream)
+    }
+}
+
+/// One request and its answer.
+pub struct LeanCall {
+    pools: Arc<Pools>,
+    key: Arc<Key>,
+    authority: HeaderValue,
+    /// None once it was given back.
+    conn: Option<Box<Connection>>,
+    reused: bool,
+    /// How far the answer's body has come.
+    body: Body,
+    stage: Stage,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    /// The request left in part; the answer may still tell why.
+    PartlySent,
+    Sent,
+    /// A final head has been read. `whole`: the request had left in full.
+    Answered {
+        whole: bool,
+    },
+}
+
+impl LeanCall {
+    pub fn new(
+        pools: Arc<Pools>,
+        key: Arc<Key>,
+        authority: HeaderValue,
+        conn: Box<Connection>,
+        reused: bool,
+    ) -> Self {
+        let conn = Some(conn);
+        LeanCall { pools, key, authority, conn, reused, body: Body::Length(0), stage: Stage::New }
+    }
+
+    fn conn(&mut self) -> &mut Connection {
+        self.conn.as_mut().expect("taken only by release, which ends the call")
+    }
+
+    fn answered(&self) -> bool {
+        matches!(self.stage, Stage::Answered { .. })
+    }
+
+    fn fault(&self, error: &io::Error) -> Fault {
+        Fault::new(if self.answered() { FaultKind::Cut } else { FaultKind::Closed }, error)
+    }
+
+    /// The upstream ended the connection where something was still to come.
+    fn ended(&self) -> Fault {
+        self.fault(&io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The next piece of the body in the inbox, if something waits there.
+    fn read_waiting(&mut self, onto: &mut Vec<u8>) -> Result<bool, Fault> {
+        let Some(conn) = &mut self.conn else { return Ok(false) };
+        if conn.inbox.is_empty() {
+            return Ok(false);
+        }
+        let taken = self.body.read(conn.inbox.pending(), onto);
+        let taken = taken.map_err(|what| Fault::new(FaultKind::Cut, what))?;
+        conn.inbox.used(taken);
+        Ok(true)
+    }
+
+    /// One read of the body: frames that arrived together come out together.
+    async fn read_some(&mut self, onto: &mut Vec<u8>) -> Result<bool, Fault> {
+        loop {
+            if self.body.done() {
+                return Ok(false);
+            }
+            let before = onto.len();
+            let waited = self.read_waiting(onto)?;
+            if onto.len() > before {
+                return Ok(true);
+            }
+            if waited {
+                // Framing and no data.
+                continue;
+            }
+            match self.arrive(onto).await {
+                Ok(0) if self.body == Body::Close => return Ok(false),
+                Ok(0) => return Err(self.ended()),
+                Ok(_) if onto.len() > before => return Ok(true),
+                Ok(_) => {}
+                Err(error) => return Err(self.fault(&error)),
+            }
+        }
+    }
+
+    /// Bytes from the connection: long bodies to their place, all else to the inbox.
+    async fn arrive(&mut self, onto: &mut Vec<u8>) -> io::Result<usize> {
+        let Some(conn) = &mut self.conn else { return Ok(0) };
+        let Connection { stream, inbox, .. } = &mut **conn;
+        match &mut self.body {
+            Body::Length(left) if *left > DIRECT_BYTES => {
+                let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(MAX_READ_BYTES);
+                if onto.capacity() - onto.len() < limit.min(DIRECT_BYTES as usize) {
+                    onto.reserve(limit.min(DIRECT_BYTES as usize));
+                }
+                let read = poll_fn(|cx| inbox::poll_onto(stream, cx, onto, limit)).await?;
+                *left -= read as u64;
+                Ok(read)
+            }
+            _ => inbox.fill(stream).await,
+        }
+    }
+
+    /// Reads a head if one is complete: its status.
+    fn look(&mut self) -> Result<Option<u16>, Fault> {
+        let conn = self.conn.as_mut().expect("taken only by release, which ends the call");
+        let Connection { inbox, head, .. } = &mut **conn;
+        let read = head.read(inbox.pending()).map_err(|flaw| Fault::new(FaultKind::Protocol, words(flaw)))?;
+        if read.unwrap_or_else(|| inbox.pending().len()) > MAX_HEAD_BYTES {
+            return Err(Fault::new(FaultKind::Protocol, "the answer's head is too large"));
+        }
+        let Some(len) = read else { return Ok(None) };
+        inbox.used(len);
+        Ok(Some(head.status))
+    }
+
+    /// Writes the request, and hears what the upstream says meanwhile.
+    async fn talk(&mut self, parcel: &mut Parcel<'_>) -> Result<(), Fault> {
+        let (mut interim, mut accepted) = (0, false);
+        loop {
+            let Connection { stream, inbox, .. } = self.conn();
+            let said = poll_fn(|cx| poll_talk(parcel, stream, inbox, !accepted, cx)).await;
+            match said.map_err(|error| self.fault(&error))? {
+                Heard::Nothing => {
+                    self.stage = if accepted { Stage::Answered { whole: true } } else { Stage::Sent };
+                    return Ok(());
+                }
+                Heard::Something => match self.look_for_final(&mut interim)? {
+                    None => {}
+                    // It answers while it reads on.
+                    Some(200..=299) => {
+                        self.body = self.conn().head.body.clone();
+                        accepted = true;
+                    }
+                    // A refusal ends the upload: the upstream has made up its mind.
+                    Some(_) => {
+                        self.body = self.conn().head.body.clone();
+                        self.stage = Stage::Answered { whole: false };
+                        return Ok(());
+                    }
+                },
+            }
+        }
+    }
+
+    /// Passes over interim heads; the status of the final one, if it has arrived.
+    fn look_for_final(&mut self, interim: &mut u32) -> Result<Option<u16>, Fault> {
+        while let Some(status) = self.look()? {
+            match status {
+                101 => return Err(Fault::new(FaultKind::Protocol, "an upgrade nobody asked for")),
+                100..=199 if *interim < MAX_INTERIM => *interim += 1,
+                100..=199 => return Err(Fault::new(FaultKind::Protocol, "interim answers without end")),
+                _ => return Ok(Some(status)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Writes as much as the connection takes and meanwhile hears what it says.
+fn poll_talk(
+    parcel: &mut Parcel<'_>,
+    stream: &mut Stream,
+    inbox: &mut Inbox,
+    listening: bool,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Heard>> {
+    if let Poll::Ready(sent) = parcel.poll_send(stream, cx) {
+        return Poll::Ready(sent.map(|()| Heard::Nothing));
+    }
+    if !listening {
+        return Poll::Pending;
+    }
+    match ready!(inbox.poll_fill(stream, cx)) {
+        Ok(1..) => Poll::Ready(Ok(Heard::Something)),
+        // It reads no more than it has; the write will say so.
+        Ok(0) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        Err(error) => Poll::Ready(Err(error)),
+    }
+}
+
+enum Heard {
+    /// The request has left.
+    Nothing,
+    /// The upstream speaks before it has the whole request.
+    Something,
+}
+
+impl Call for LeanCall {
+    fn reused(&self) -> bool {
+        self.reused
+    }
+
+    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+        let mut out = std::mem::take(&mut self.conn().out);
+        out.clear();
+        push_head(&mut out, request, &self.authority);
+        let copied = request.body.len() <= COPIED_BYTES;
+        if copied {
+            out.extend_from_slice(&request.body);
+        }
+        self.stage = Stage::PartlySent;
+        let mut parcel = Parcel::new([&out, if copied { &[] } else { &request.body }, &[]]);
+        let sent = self.talk(&mut parcel).await;
+        if out.capacity() <= KEPT_CAPACITY {
+            self.conn().out = out;
+        }
+        sent
+    }
+
+    async fn head(&mut self) -> Result<u16, Fault> {
+        match self.stage {
+            Stage::New => return Err(Fault::new(FaultKind::Closed, "the request was not sent")),
+            Stage::Answered { .. } => return Ok(self.conn().head.status),
+            Stage::PartlySent | Stage::Sent => {}
+        }
+        let whole = self.stage == Stage::Sent;
+        let mut interim = 0;
+        loop {
+            if !self.conn().inbox.is_empty()
+                && let Some(status) = self.look_for_final(&mut interim)?
+            {
+                self.body = self.conn().head.body.clone();
+                self.stage = Stage::Answered { whole };
+                return Ok(status);
+            }
+            let Connection { stream, inbox, .. } = self.conn();
+            match inbox.fill(stream).await {
+                Ok(1..) => {}
+                Ok(0) if self.conn().inbox.is_empty() => return Err(self.ended()),
+                // Half a head is not an answer that was never begun.
+                Ok(0) => return Err(Fault::new(FaultKind::Cut, "the connection ended within a head")),
+                Err(error) => return Err(self.fault(&error)),
+            }
+        }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        match &self.conn {
+            Some(conn) if self.answered() => Fields::Wire(&conn.head.fields),
+            _ => Fields::None,
+        }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+        let mut piece = Vec::new();
+        Ok(self.read_some(&mut piece).await?.then(|| Bytes::from(piece)))
+    }
+
+    async fn chunk_onto(&mut self, body: &mut Vec<u8>) -> Result<bool, Fault> {
+        self.read_some(body).await
+    }
+
+    fn close_delimited(&self) -> bool {
+        self.body == Body::Close
+    }
+
+    async fn release(mut self) {
+        let whole = matches!(self.stage, Stage::Answered { whole: true });
+        let Some(conn) = self.conn.take() else { return };
+        // What follows an answer was asked by nobody, and must not become the next one's.
+        if whole && self.body.done() && conn.head.keep_alive && conn.inbox.is_empty() {
+            self.pools.put(&self.key, conn);
+        }
+    }
+}
+
+fn push_head(out: &mut Vec<u8>, request: &Outgoing, authority: &HeaderValue) {
+    out.extend_from_slice(b"POST ");
+    out.extend_from_slice(request.path.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    out.extend_from_slice(authority.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in &request.headers {
+        // There is one framing, and it is the true one.
+        if *name == http::header::CONTENT_LENGTH || *name == http::header::TRANSFER_ENCODING {
+            continue;
+        }
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"content-length: ");
+    push_decimal(out, request.body.len() as u64);
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn words(flaw: Flaw) -> &'static str {
+    match flaw {
+        Flaw::Invalid(what) => what,
+        Flaw::TooManyFields => "the answer has too many header fields",
+        Flaw::Tunnel => "not an answer",
+    }
+}
+
+/// A body up to this size is copied behind its head and leaves as one buffer; a longer one is not copied.
+const COPIED_BYTES: usize = 4 * 1024;
+/// A larger buffer is given back after the request.
+const KEPT_CAPACITY: usize = 8 * 1024;
+/// An answer with more than this to come is read to its place.
+const DIRECT_BYTES: u64 = 16 * 1024;
+/// Read at a time.
+const MAX_READ_BYTES: usize = 1024 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Interim answers before the final one.
+const MAX_INTERIM: u32 = 32;

@@ -1,0 +1,12 @@
+//! Bytes on connections, for both sides of the gateway.
+//!
+//! [`inbox`] and [`outbox`] are what the lean HTTP/1.1 codec reads and writes with; [`gathered`] is for
+//! Pingora's sessions.
+
+pub mod gathered;
+pub mod inbox;
+pub mod outbox;
+
+pub use gathered::Gathered;
+pub(crate) use gathered::like_the_stream_inside;
+pub use inbox::Inbox;
