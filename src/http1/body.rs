@@ -68,8 +68,8 @@ pub struct Chunks {
     left: u64,
     /// Hexadecimal digits of the size so far.
     digits: u8,
-    /// Bytes of the current line, or of all trailers.
-    line: usize,
+    /// Bytes of extensions that no data has made up for yet, or of all trailers.
+    extra: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,7 @@ enum State {
     DataCr,
     DataLf,
     TrailerStart,
+    TrailerName,
     Trailer,
     TrailerLf,
     EndLf,
@@ -98,6 +99,7 @@ impl Chunks {
                     let piece = (bytes.len() - at).min(usize::try_from(self.left).unwrap_or(usize::MAX));
                     data(bytes.get(at..at + piece).unwrap_or_default());
                     self.left -= piece as u64;
+                    self.extra = self.extra.saturating_sub(piece);
                     at += piece;
                     if self.left == 0 {
                         self.state = State::DataCr;
@@ -126,9 +128,12 @@ impl Chunks {
             (DataCr, b'\r') => DataLf,
             (DataLf, b'\n') => Size,
             (TrailerStart, b'\r') => EndLf,
-            (TrailerStart | Trailer, b'\n') => return Err("a trailer line must end in CR LF"),
+            (Trailer, b'\n') => return Err("a trailer line must end in CR LF"),
             (Trailer, b'\r') => TrailerLf,
-            (TrailerStart | Trailer, _) => self.next_line_byte(byte, Trailer)?,
+            (Trailer, _) => self.next_line_byte(byte, Trailer)?,
+            (TrailerName, b':') => self.next_line_byte(byte, Trailer)?,
+            (TrailerStart | TrailerName, _) if is_token(byte) => self.next_line_byte(byte, TrailerName)?,
+            (TrailerStart | TrailerName, _) => return Err("a trailer line is no field"),
             (TrailerLf, b'\n') => TrailerStart,
             (EndLf, b'\n') => Done,
             _ => return Err("a chunk is not followed by CR LF"),
@@ -152,7 +157,9 @@ impl Chunks {
 
     fn sized(&mut self) -> State {
         self.digits = 0;
-        self.line = 0;
+        if self.left == 0 {
+            self.extra = 0;
+        }
         if self.left == 0 { State::TrailerStart } else { State::Data }
     }
 
@@ -160,15 +167,25 @@ impl Chunks {
         if byte.is_ascii_control() && byte != b'\t' {
             return Err("a chunk extension or trailer has a control character in it");
         }
-        self.line += 1;
-        if self.line > MAX_LINE_BYTES { Err("a chunk extension or trailer is too long") } else { Ok(state) }
+        self.extra += 1;
+        if self.extra > MAX_EXTRA_BYTES {
+            Err("chunk extensions or trailers are too long")
+        } else {
+            Ok(state)
+        }
     }
+}
+
+/// May the byte stand in the name of a field (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2>)?
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// 2^60 bytes and more are nobody's chunk.
 const MAX_SIZE_DIGITS: u8 = 15;
-/// Bytes of one chunk's extensions, or of all trailers.
-const MAX_LINE_BYTES: usize = 8 * 1024;
+/// Bytes of extensions beyond those of data, so that a message cannot be made of nothing else; or of all
+/// trailers.
+const MAX_EXTRA_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -199,6 +216,14 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_not_made_of_extensions() {
+        let frugal = format!("400;a={}\r\n{}\r\n", "b".repeat(1000), "x".repeat(1024)).repeat(40);
+        assert_eq!(Body::chunked().take(frugal.as_bytes()), Ok(frugal.len()));
+        let wordy = format!("1;a={}\r\nx\r\n", "b".repeat(4000)).repeat(3);
+        assert!(Body::chunked().take(wordy.as_bytes()).is_err());
+    }
+
+    #[test]
     fn broken_chunks_are_refused() {
         for body in [
             "\r\n",
@@ -214,6 +239,10 @@ mod tests {
             "1;a\nx",
             "1;a\0b\r\n",
             "0\r\nX: \x01\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\n: x\r\n\r\n",
+            "0\r\nX : x\r\n\r\n",
+            "0\r\nX: x\r\n y\r\n\r\n",
         ] {
             assert!(Body::chunked().take(body.as_bytes()).is_err(), "{body:?}");
         }

@@ -43,6 +43,28 @@ fn content_length(value: &[u8]) -> Result<u64, Flaw> {
     Ok(value.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
+/// A host and perhaps a port (<https://www.rfc-editor.org/rfc/rfc9110#section-7.2>). Empty where the target has
+/// none either. A comma is allowed in a name by the letter, but is what two joined fields look like.
+fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value.strip_prefix(b"[") {
+        Some(bracketed) => {
+            let Some(end) = memchr::memchr(b']', bracketed) else { return false };
+            let (address, rest) = bracketed.split_at(end);
+            if address.is_empty() || !address.iter().all(|b| b.is_ascii_hexdigit() || b":.v".contains(b)) {
+                return false;
+            }
+            (&b""[..], rest.get(1..).unwrap_or_default())
+        }
+        None => value.split_at(memchr::memchr(b':', value).unwrap_or(value.len())),
+    };
+    let port_is_one = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port_is_one && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(b))
+}
+
 /// What the fields of a head say about the framing and the connection.
 #[derive(Clone, Copy, Debug, Default)]
 struct Framing {
@@ -61,7 +83,12 @@ impl Framing {
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Flaw> {
         // Most fields are none of these; their length tells without a comparison.
         match name.len() {
-            4 if name == b"host" => self.hosts += 1,
+            4 if name == b"host" => {
+                self.hosts += 1;
+                if !is_host(value) {
+                    return Err(Flaw::Invalid("the Host header is not a host"));
+                }
+            }
             6 if name == b"expect" => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
             7 if name == b"upgrade" => self.upgrade = true,
             10 if name == b"connection" => self.connection(value),

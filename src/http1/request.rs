@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use http::Method;
 
-use super::{Body, Fields, Flaw, Framing, MAX_FIELDS, bare_line_feed};
+use super::{Body, Fields, Flaw, Framing, MAX_FIELDS, bare_line_feed, is_host};
 
 /// A request's head. One value serves all heads of a connection, one after the other.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct RequestHead {
     pub upgrade: bool,
     target: (usize, usize),
     query: Option<usize>,
+    /// Where the target's host stands, if it came with one.
+    authority: Option<(usize, usize)>,
 }
 
 impl Default for RequestHead {
@@ -37,6 +39,7 @@ impl Default for RequestHead {
             upgrade: false,
             target: (0, 0),
             query: None,
+            authority: None,
         }
     }
 }
@@ -55,6 +58,7 @@ impl RequestHead {
         let target = request.path.unwrap_or_default();
         self.target = if target.is_empty() { (0, 0) } else { at(target.as_bytes()) };
         self.query = memchr::memchr(b'?', target.as_bytes());
+        self.authority = None;
         let len = match parsed {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) => return Ok(None),
@@ -93,15 +97,40 @@ impl RequestHead {
         }
         let target = request.path.unwrap_or_default().as_bytes();
         // A fragment never travels, and what is not ASCII has to be percent-encoded.
-        if target.iter().any(|&byte| byte == b'#' || !byte.is_ascii_graphic()) {
-            return Err(Flaw::Invalid("the request target is not valid"));
-        }
-        Ok(())
+        let visible = !target.iter().any(|&byte| byte == b'#' || !byte.is_ascii_graphic());
+        let fits = match target {
+            [b'/', ..] => true,
+            b"*" => self.method == Method::OPTIONS,
+            _ => self.take_absolute(target),
+        };
+        if visible && fits { Ok(()) } else { Err(Flaw::Invalid("the request target is not valid")) }
+    }
+
+    /// A target with scheme and host (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2>): what counts is its
+    /// path. False if it is none.
+    fn take_absolute(&mut self, target: &[u8]) -> bool {
+        let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
+            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        });
+        let Some(rest) = scheme.and_then(|scheme| target.get(scheme.len()..)) else { return false };
+        let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
+        let (host, path) = rest.split_at(end);
+        let before = target.len() - path.len();
+        self.authority = Some((self.target.0 + before - host.len(), host.len()));
+        self.target = (self.target.0 + before, path.len());
+        self.query = memchr::memchr(b'?', path);
+        !host.is_empty() && is_host(host)
     }
 
     fn settle(&mut self, framing: &Framing) -> Result<(), Flaw> {
         if framing.hosts > 1 || (framing.hosts == 0 && self.minor == 1) {
             return Err(Flaw::Invalid("the request needs exactly one Host header"));
+        }
+        // The target's host is the one that counts, and nobody needs two that differ.
+        if let (Some(authority), Some(host)) = (self.authority(), self.fields.get("host"))
+            && !authority.eq_ignore_ascii_case(host)
+        {
+            return Err(Flaw::Invalid("the request target and the Host header name different hosts"));
         }
         framing.agree(self.minor)?;
         self.body = if framing.chunked { Body::chunked() } else { Body::Length(framing.length.unwrap_or(0)) };
@@ -109,6 +138,11 @@ impl RequestHead {
         self.expects_continue = framing.expects_continue && self.minor == 1;
         self.upgrade = framing.upgrade;
         Ok(())
+    }
+
+    fn authority(&self) -> Option<&[u8]> {
+        let (start, len) = self.authority?;
+        self.fields.bytes().get(start..start + len)
     }
 
     /// Path and query as they were sent.
@@ -121,7 +155,10 @@ impl RequestHead {
     /// The target without the query.
     pub fn path(&self) -> &str {
         let target = self.target();
-        self.query.and_then(|end| target.get(..end)).unwrap_or(target)
+        match self.query.and_then(|end| target.get(..end)).unwrap_or(target) {
+            "" if self.authority.is_some() => "/",
+            path => path,
+        }
     }
 
     pub fn query(&self) -> Option<&str> {
@@ -208,8 +245,35 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_ascii_and_has_no_fragment() {
-        for target in ["/a#b", "/\u{e4}"] {
+    fn an_absolute_target_counts_by_its_path() {
+        let cases = [
+            ("http://a/v1/x?y", "/v1/x", Some("y")),
+            ("HTTP://A", "/", None),
+            ("https://a?q", "/", Some("q")),
+        ];
+        assert!(read(b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n").is_err(), "two hosts");
+        for (target, path, query) in cases {
+            let head = read(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            let head = head.expect(target).expect(target);
+            assert_eq!((head.path(), head.query()), (path, query), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_one_host() {
+        for host in ["", "a", "a.b:", "a:80", "[::1]", "[::1]:80", "1.2.3.4:5", "a%20b"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in ["a b", "a,b", "a/", "a?b", "u@a", "a:http", "[::1", "[]", "[::1]x", "a:1:2", "\u{e4}"] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_ascii_has_no_fragment_and_fits_its_method() {
+        for target in
+            ["/a#b", "/\u{e4}", "v1/chat", "*", "a:80", "http://", "http:///x", "http://u@a/", "ftp://a/"]
+        {
             assert!(
                 read(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).is_err(),
                 "{target}"

@@ -126,7 +126,7 @@ where
     /// Plain HTTP/1.1 to a route whose bodies are understood?
     fn is_for_lean(&self, conn: &Connection) -> bool {
         let head = &conn.head;
-        let plain = head.minor == 1 && !head.upgrade && head.target().starts_with('/');
+        let plain = head.minor == 1 && !head.upgrade && head.path().starts_with('/');
         self.settings.lean
             && plain
             && !matches!(exchange::find(&self.node, &head.method, head.path()), Found::Unknown)
@@ -143,16 +143,21 @@ where
     }
 
     async fn arrival(&self, conn: &mut Connection, first: bool, seat: &Seat) -> Arrival {
-        let mut skipped = conn.skip_line_breaks();
+        let mut deadline = None;
         let idle = if first { Some(self.settings.header_timeout) } else { self.settings.idle_timeout };
+        conn.skip_empty_lines();
         while conn.inbox.is_empty() {
-            if skipped > MAX_LINE_BREAKS || !await_bytes(conn, idle, seat).await {
+            // An empty line is the beginning of a head that had better follow.
+            let left =
+                deadline.map_or(idle, |due: Instant| Some(due.saturating_duration_since(Instant::now())));
+            if !await_bytes(conn, left, seat).await {
                 return Arrival::End;
             }
-            skipped += conn.skip_line_breaks();
+            if conn.skip_empty_lines() && deadline.is_none() {
+                deadline = Some(Instant::now() + self.settings.header_timeout);
+            }
         }
         let mut seen = 0;
-        let mut deadline = None;
         loop {
             // A head is not read anew for every byte of it, only where a line may have ended.
             let fresh = conn.inbox.pending().get(seen..).unwrap_or_default();
@@ -251,6 +256,4 @@ const KEEPALIVE_SECONDS: u64 = 60;
 const LINGER: Duration = Duration::from_secs(2);
 /// The same after an answer that was expected to be the last.
 const SHORT_LINGER: Duration = Duration::from_millis(500);
-/// Line breaks that may stand before a request.
-const MAX_LINE_BREAKS: usize = 1024;
 const MAX_LINGER_BYTES: usize = 1024 * 1024;

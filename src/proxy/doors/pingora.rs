@@ -48,6 +48,10 @@ impl<U: Upstream> ProxyHttp for Door<U> {
         session.set_read_timeout(self.times.read);
         // The walk drains what is left of a request itself, after its answer.
         session.set_close_on_response_before_downstream_finish(false);
+        // Pingora looks at the first Connection field alone.
+        if says_close(&session.req_header().headers) {
+            session.set_keepalive(None);
+        }
         Ok(())
     }
 
@@ -162,7 +166,16 @@ impl Downstream for PingoraDown<'_> {
             Some(timeout) => pingora_timeout::timeout(timeout, reading).await.map_err(|_| Broken::Slow)?,
             None => reading.await,
         };
-        let piece = read.map_err(|error| broken(&error))?;
+        let piece = match read.map_err(|error| broken(&error)) {
+            Ok(piece) => piece,
+            Err(error) => {
+                if matches!(error, Broken::Framing(_)) {
+                    // Nobody knows where the next message begins.
+                    self.close_after();
+                }
+                return Err(error);
+            }
+        };
         self.body_done = piece.is_none();
         body.extend_from_slice(piece.as_deref().unwrap_or_default());
         Ok(!self.body_done)
@@ -240,6 +253,12 @@ impl Downstream for PingoraDown<'_> {
             None => self.session.shutdown().await,
         }
     }
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    let tokens =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    tokens.map(<[u8]>::trim_ascii).any(|token| token.eq_ignore_ascii_case(b"close"))
 }
 
 fn response_header(head: ResponseHead, chunked: bool) -> ResponseHeader {

@@ -52,9 +52,17 @@ impl<'c> LeanDown<'c> {
         if inbox.is_empty() {
             return Ok(false);
         }
-        let taken = head.body.read(inbox.pending(), body).map_err(Broken::Framing)?;
-        inbox.used(taken);
-        Ok(true)
+        match head.body.read(inbox.pending(), body) {
+            Ok(taken) => {
+                inbox.used(taken);
+                Ok(true)
+            }
+            Err(what) => {
+                // Nobody knows where the next message begins.
+                self.closing = true;
+                Err(Broken::Framing(what))
+            }
+        }
     }
 
     /// Sends what is collected, with `piece` behind it.

@@ -69,13 +69,12 @@ impl Connection {
         alarm.bound_io(bound, |cx| parcel.poll_send(stream, cx)).await
     }
 
-    /// Drops line breaks that stand before a request (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>), and
-    /// says how many.
-    pub fn skip_line_breaks(&mut self) -> usize {
-        let pending = self.inbox.pending();
-        let breaks = pending.iter().take_while(|&&byte| byte == b'\r' || byte == b'\n').count();
-        self.inbox.used(breaks);
-        breaks
+    /// Drops empty lines that stand before a request (<https://www.rfc-editor.org/rfc/rfc9112#section-2.2>), and
+    /// says whether there were any.
+    pub fn skip_empty_lines(&mut self) -> bool {
+        let empty = self.inbox.pending().chunks_exact(2).take_while(|line| line == b"\r\n").count();
+        self.inbox.used(empty * 2);
+        empty > 0
     }
 
     /// Ends the connection in order: what was written arrives, and then the end. What the caller still sends, up
