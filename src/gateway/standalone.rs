@@ -133,7 +133,7 @@ mod tests {
         let snapshot = built(&[("OPENAI_API_KEY", "sk-x"), ("OLLAMA_BASE_URL", "http://localhost:11434")]);
         let upstream = |alias: &str| {
             let found = snapshot.model(alias)?;
-            Some(found.model.upstream_model(found.captured.as_deref()))
+            Some(found.model.upstream_model(found.captured.as_deref()).into_owned())
         };
         assert_eq!(upstream("gpt-4o-mini").as_deref(), Some("gpt-4o-mini"));
         assert_eq!(upstream("openai/gpt-4o").as_deref(), Some("gpt-4o"));

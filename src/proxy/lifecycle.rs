@@ -1,6 +1,7 @@
 //! One request, one function: the stages in the order in which a request meets them. The file to read first.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -128,8 +129,9 @@ fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
 
 fn resolve(x: &mut Exchange, peek: &Peek) -> Result<Plan> {
     x.stream = peek.stream;
-    x.alias = Some(peek.model.as_str().into());
-    let plan = routing::resolve(&x.world.snapshot, &peek.model)?;
+    let alias: Arc<str> = peek.model.as_str().into();
+    x.alias = Some(Arc::clone(&alias));
+    let plan = routing::resolve(&x.world.snapshot, &alias)?;
     x.model = Some(plan.requested.model.clone());
     Ok(plan)
 }

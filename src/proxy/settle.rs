@@ -52,8 +52,8 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
         return;
     }
     let unfinished = x.error.as_ref().map_or(Kind::Internal, |error| error.kind);
-    let attempts = x.tries.finish(unfinished);
-    let upstream = attempts.iter().map(|attempt| attempt.duration).sum::<Duration>();
+    x.tries.finish(unfinished);
+    let (attempts, upstream) = (x.tries.attempts(), x.tries.duration());
     let duration = x.began.elapsed();
     node.telemetry.emit(&Record {
         at: x.at,

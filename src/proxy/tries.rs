@@ -1,6 +1,9 @@
 //! The tries of one request, as they happen.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 
 use crate::error::{Error, Kind};
 use crate::routing::Target;
@@ -12,32 +15,30 @@ use crate::upstream::dispatch::Ledger;
 /// Finished tries and the one under way.
 #[derive(Default)]
 pub struct Tries {
-    finished: Vec<Attempt>,
-    running: Option<(Attempt, Instant)>,
+    all: SmallVec<[Try; 1]>,
     trace: Trace,
 }
 
+/// One try at one target.
+struct Try {
+    target: Target,
+    endpoint: Arc<Endpoint>,
+    began: Instant,
+    trace: Trace,
+    /// How it ended; None while it is under way.
+    end: Option<(&'static str, Duration)>,
+}
+
 impl Ledger for Tries {
-    fn begin(&mut self, target: &Target, endpoint: &Endpoint) {
+    fn begin(&mut self, target: &Target, endpoint: &Arc<Endpoint>) {
         self.trace = Trace::default();
-        let configured = || target.model.model_name.clone().unwrap_or_else(|| "*".into());
-        let attempt = Attempt {
-            model: target.model.display_name.clone(),
-            provider: endpoint.provider.clone(),
-            upstream_model: target.upstream_model.to_string(),
-            upstream_label: if target.model.is_wildcard() {
-                configured()
-            } else {
-                target.upstream_model.to_string()
-            },
-            provider_key_id: endpoint.provider_key_id.clone(),
-            status: None,
-            outcome: "",
-            reused: false,
-            duration: Duration::ZERO,
-            provider_request_id: None,
-        };
-        self.running = Some((attempt, Instant::now()));
+        self.all.push(Try {
+            target: target.clone(),
+            endpoint: Arc::clone(endpoint),
+            began: Instant::now(),
+            trace: Trace::default(),
+            end: None,
+        });
     }
 
     fn trace(&mut self) -> &mut Trace {
@@ -50,28 +51,56 @@ impl Ledger for Tries {
 }
 
 impl Tries {
-    /// All tries; one that was abandoned ended by what ended the request.
-    pub fn finish(&mut self, unfinished: Kind) -> Vec<Attempt> {
+    /// The last try has ended, if it had not: by what ended the request.
+    pub fn finish(&mut self, unfinished: Kind) {
         self.close(unfinished.row().name);
-        std::mem::take(&mut self.finished)
+    }
+
+    /// Time spent in all tries.
+    pub fn duration(&self) -> Duration {
+        self.all.iter().filter_map(|one| Some(one.end?.1)).sum()
+    }
+
+    /// What is told of the tries.
+    pub fn attempts(&self) -> SmallVec<[Attempt<'_>; 1]> {
+        self.all.iter().map(Try::attempt).collect()
     }
 
     /// The answer that had begun failed after all.
     pub fn spoil(&mut self, error: &Error) {
-        if let Some(last) = self.finished.last_mut() {
-            last.outcome = error.kind.row().name;
+        if let Some(Try { end: Some((outcome, _)), .. }) = self.all.last_mut() {
+            *outcome = error.kind.row().name;
         }
     }
 
     fn close(&mut self, outcome: &'static str) {
-        if let Some((mut attempt, began)) = self.running.take() {
-            let trace = std::mem::take(&mut self.trace);
-            attempt.status = trace.status;
-            attempt.reused = trace.reused;
-            attempt.provider_request_id = trace.provider_request_id;
-            attempt.outcome = outcome;
-            attempt.duration = began.elapsed();
-            self.finished.push(attempt);
+        if let Some(last) = self.all.last_mut().filter(|last| last.end.is_none()) {
+            last.trace = std::mem::take(&mut self.trace);
+            last.end = Some((outcome, last.began.elapsed()));
+        }
+    }
+}
+
+impl Try {
+    fn attempt(&self) -> Attempt<'_> {
+        let model = &*self.target.model;
+        let upstream_label = if model.is_wildcard() {
+            model.model_name.as_deref().unwrap_or("*")
+        } else {
+            &self.target.upstream_model
+        };
+        let (outcome, duration) = self.end.unwrap_or_default();
+        Attempt {
+            model: &model.display_name,
+            provider: &self.endpoint.provider,
+            upstream_model: &self.target.upstream_model,
+            upstream_label,
+            provider_key_id: &self.endpoint.provider_key_id,
+            status: self.trace.status,
+            outcome,
+            reused: self.trace.reused,
+            duration,
+            provider_request_id: self.trace.provider_request_id.as_deref(),
         }
     }
 }

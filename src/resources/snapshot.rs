@@ -317,7 +317,7 @@ mod tests {
         ];
         for (name, expected) in table {
             let found = snapshot.model(name).map(|found| {
-                let upstream = found.model.upstream_model(found.captured.as_deref());
+                let upstream = found.model.upstream_model(found.captured.as_deref()).into_owned();
                 (found.model.display_name.clone(), found.captured, upstream)
             });
             let expected = expected

@@ -41,14 +41,14 @@ pub struct Plan {
 /// # Errors
 /// `UnknownModel` for a name that nothing matches. A multi-target shape is not refused here but by
 /// [`dispatchable`], after the caller's right to the alias has been checked.
-pub fn resolve(snapshot: &Snapshot, alias: &str) -> Result<Plan> {
+pub fn resolve(snapshot: &Snapshot, alias: &Arc<str>) -> Result<Plan> {
     let found = snapshot.model(alias).ok_or_else(|| unknown_model(alias))?;
     let upstream_model: Arc<str> = match found.model.shape() {
         Shape::Direct => found.model.upstream_model(found.captured.as_deref()).into(),
         _ => Arc::from(""),
     };
     let target = Target { model: Arc::clone(found.model), upstream_model };
-    let requested = Requested { model: Arc::clone(found.model), alias: alias.into() };
+    let requested = Requested { model: Arc::clone(found.model), alias: Arc::clone(alias) };
     Ok(Plan { requested, targets: smallvec![target] })
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_unknown_alias_is_quoted_but_cut() {
-        let error = resolve(&Snapshot::empty(), &"é".repeat(500)).expect_err("nothing is defined");
+        let error = resolve(&Snapshot::empty(), &"é".repeat(500).into()).expect_err("nothing is defined");
         assert_eq!(error.kind, Kind::UnknownModel);
         assert_eq!(error.message.matches('é').count(), MAX_QUOTED_CHARS);
     }

@@ -150,12 +150,12 @@ fn json_line(record: &Record<'_>) -> Vec<u8> {
     line.end()
 }
 
-fn attempt_members(line: &mut JsonLine, last: &Attempt) {
-    line.text("provider", &last.provider);
-    line.text("upstream_model", &last.upstream_model);
-    line.text("served_by_model", &last.model);
-    line.text("provider_key_id", &last.provider_key_id);
-    line.text_if("provider_request_id", last.provider_request_id.as_deref());
+fn attempt_members(line: &mut JsonLine, last: &Attempt<'_>) {
+    line.text("provider", last.provider);
+    line.text("upstream_model", last.upstream_model);
+    line.text("served_by_model", last.model);
+    line.text("provider_key_id", last.provider_key_id);
+    line.text_if("provider_request_id", last.provider_request_id);
 }
 
 fn token_members(line: &mut JsonLine, record: &Record<'_>) {
@@ -175,7 +175,7 @@ fn token_members(line: &mut JsonLine, record: &Record<'_>) {
 }
 
 /// Several tries are rare enough for a tree.
-fn attempts_json(attempts: &[Attempt]) -> Vec<u8> {
+fn attempts_json(attempts: &[Attempt<'_>]) -> Vec<u8> {
     let list: Vec<serde_json::Value> = attempts
         .iter()
         .map(|attempt| {

@@ -49,7 +49,7 @@ impl Kept {
         let (result, reason) = record.auth.unwrap_or_default();
         let outcome = last.map_or("", |attempt| attempt.outcome);
         let parts = request_labels(record, last, outcome);
-        for part in parts.into_iter().chain([result, reason, last.map_or("", |attempt| &attempt.model)]) {
+        for part in parts.into_iter().chain([result, reason, last.map_or("", |attempt| attempt.model)]) {
             self.labels.extend_from_slice(part.as_bytes());
             self.labels.push(0);
         }

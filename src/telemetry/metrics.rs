@@ -107,13 +107,8 @@ impl Metrics {
         }
     }
 
-    fn attempt_counters(&self, attempt: &Attempt) -> Vec<IntCounter> {
-        let labels = [
-            attempt.provider.as_str(),
-            attempt.model.as_str(),
-            attempt.upstream_label.as_str(),
-            attempt.provider_key_id.as_str(),
-        ];
+    fn attempt_counters(&self, attempt: &Attempt<'_>) -> Vec<IntCounter> {
+        let labels = [attempt.provider, attempt.model, attempt.upstream_label, attempt.provider_key_id];
         let ended = if attempt.outcome == "ok" { families::ATTEMPTS_OK } else { families::ATTEMPTS_FAILED };
         [families::ATTEMPTS, ended]
             .into_iter()
@@ -225,7 +220,7 @@ fn register(registry: &Registry, family: &Family) -> prometheus::Result<Series> 
 
 pub(super) fn request_labels<'a>(
     record: &'a Record<'_>,
-    last: Option<&'a Attempt>,
+    last: Option<&'a Attempt<'_>>,
     status: &'a str,
 ) -> [&'a str; 10] {
     [
@@ -233,8 +228,8 @@ pub(super) fn request_labels<'a>(
         record.inbound_protocol,
         provider_label(last),
         model_label(record),
-        last.map_or(UNKNOWN, |attempt| &attempt.upstream_label),
-        last.map_or(UNKNOWN, |attempt| &attempt.provider_key_id),
+        last.map_or(UNKNOWN, |attempt| attempt.upstream_label),
+        last.map_or(UNKNOWN, |attempt| attempt.provider_key_id),
         record.api_key_id.unwrap_or(UNKNOWN),
         status,
         record.outcome(),
@@ -246,8 +241,8 @@ fn model_label<'a>(record: &'a Record<'_>) -> &'a str {
     record.model.unwrap_or(UNKNOWN)
 }
 
-fn provider_label(last: Option<&Attempt>) -> &str {
-    last.map_or(UNKNOWN, |attempt| &attempt.provider)
+fn provider_label<'a>(last: Option<&Attempt<'a>>) -> &'a str {
+    last.map_or(UNKNOWN, |attempt| attempt.provider)
 }
 
 /// The decimal text of a status, without an allocation for those that occur.

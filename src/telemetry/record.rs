@@ -30,7 +30,7 @@ pub struct Record<'a> {
     pub auth: Option<(&'static str, &'static str)>,
     pub stream: bool,
     pub tokens: TokenCounts,
-    pub attempts: &'a [Attempt],
+    pub attempts: &'a [Attempt<'a>],
     /// From the first byte of the request to the last of the answer.
     pub duration: Duration,
     /// Until the first byte of the answer left.
@@ -56,15 +56,15 @@ pub struct TokenCounts {
 
 /// One try at one target.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct Attempt<'a> {
     /// Display name of the target's model row.
-    pub model: String,
-    pub provider: String,
+    pub model: &'a str,
+    pub provider: &'a str,
     /// Model id the upstream was asked for.
-    pub upstream_model: String,
+    pub upstream_model: &'a str,
     /// The same for metrics: behind a wildcard the configured pattern, never the caller's own text.
-    pub upstream_label: String,
-    pub provider_key_id: String,
+    pub upstream_label: &'a str,
+    pub provider_key_id: &'a str,
     /// Status of the upstream's answer, when it gave one.
     pub status: Option<u16>,
     /// `ok`, or the name of the error kind.
@@ -73,7 +73,7 @@ pub struct Attempt {
     pub reused: bool,
     pub duration: Duration,
     /// The provider's own id of the request.
-    pub provider_request_id: Option<String>,
+    pub provider_request_id: Option<&'a str>,
 }
 
 impl Record<'_> {

@@ -58,7 +58,7 @@ impl Policy {
 /// Receives what happened, try by try, so that a request abandoned half way is still told truly.
 pub trait Ledger: Send {
     /// A try begins.
-    fn begin(&mut self, target: &Target, endpoint: &Endpoint);
+    fn begin(&mut self, target: &Target, endpoint: &Arc<Endpoint>);
     /// What the running try has found out so far.
     fn trace(&mut self) -> &mut Trace;
     /// The try ended: `None` with an answer, else with an error.
@@ -115,7 +115,7 @@ fn endpoint_of<'e>(
 
 async fn try_target<U: Upstream>(
     upstream: &U,
-    endpoint: &Endpoint,
+    endpoint: &Arc<Endpoint>,
     target: &Target,
     ask: &Ask<'_>,
     policy: &Policy,

@@ -3,6 +3,7 @@
 mod rules;
 
 use serde::Deserialize;
+use std::borrow::Cow;
 
 use super::glob::Glob;
 use super::rate_limit::RateLimit;
@@ -357,12 +358,12 @@ impl Model {
     }
 
     /// The id to send upstream, given the text under the `*` of a wildcard alias.
-    pub fn upstream_model(&self, captured: Option<&str>) -> String {
+    pub fn upstream_model<'m>(&'m self, captured: Option<&'m str>) -> Cow<'m, str> {
         match (&self.model_name, captured) {
-            (Some(name), Some(captured)) => Glob::new(name.as_str()).fill(captured),
-            (Some(name), None) => name.clone(),
-            (None, Some(captured)) => captured.to_owned(),
-            (None, None) => self.display_name.clone(),
+            (Some(name), Some(captured)) => Glob::new(name.as_str()).fill(captured).into(),
+            (Some(name), None) => name.into(),
+            (None, Some(captured)) => captured.into(),
+            (None, None) => (&self.display_name).into(),
         }
     }
 }
