@@ -110,7 +110,7 @@ impl Faults {
             let path = format!("proxy.request_id.accept_headers[{index}]");
             self.check(header::is_name(name), &path, "is not a header name");
             let trace = TRACE_HEADERS.iter().any(|trace| trace.eq_ignore_ascii_case(name));
-            let reserved = trace || header::is_reserved(name);
+            let reserved = trace || header::is_reserved(&name.to_ascii_lowercase());
             self.check(!reserved, &path, &format!("{name:?} is reserved and cannot carry a request id"));
         }
         for (index, rule) in proxy.url_rewrites.iter().enumerate() {

@@ -1,63 +1,48 @@
-//! The header fields of one message: where they are in its head, in the order in which they were sent.
+//! The header fields of one message, in the order in which they were sent.
 
 use smallvec::SmallVec;
 
-/// Fields of a head, kept as positions in a copy of its bytes. The memory serves the next head of the same
-/// connection again.
+/// Names, in lower case, and values of a head: one text of all names and one run of all values, cut at the ends
+/// that are remembered. The memory serves the next head of the same connection again.
 #[derive(Debug, Default)]
 pub struct Fields {
-    bytes: Vec<u8>,
-    slots: SmallVec<[Slot; 24]>,
+    names: String,
+    values: Vec<u8>,
+    ends: SmallVec<[Ends; 24]>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    name: u32,
-    name_len: u32,
-    value: u32,
-    value_len: u32,
+/// Where a name and its value end. They begin where those before them end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    name: usize,
+    value: usize,
 }
 
 impl Fields {
-    /// Begins anew with the bytes of a head.
-    pub(super) fn start(&mut self, head: &[u8]) {
-        self.bytes.clear();
-        if self.bytes.capacity() > KEPT_CAPACITY && head.len() <= KEPT_CAPACITY {
-            self.bytes = Vec::new();
+    /// Takes the fields of a new head.
+    pub(super) fn take(&mut self, headers: &[httparse::Header<'_>]) {
+        self.names.clear();
+        self.values.clear();
+        self.ends.clear();
+        if self.values.capacity() > KEPT_CAPACITY {
+            self.values = Vec::new();
         }
-        self.bytes.extend_from_slice(head);
-        self.slots.clear();
-    }
-
-    /// Adds a field, given where its name and value stand. Names are kept in lower case.
-    pub(super) fn add(&mut self, name: (usize, usize), value: (usize, usize)) {
-        if let Some(name) = self.bytes.get_mut(name.0..name.0 + name.1) {
-            name.make_ascii_lowercase();
+        for header in headers {
+            self.names.push_str(header.name);
+            self.values.extend_from_slice(header.value);
+            self.ends.push(Ends { name: self.names.len(), value: self.values.len() });
         }
-        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.slots.push(Slot {
-            name: small(name.0),
-            name_len: small(name.1),
-            value: small(value.0),
-            value_len: small(value.1),
-        });
-    }
-
-    /// Bytes of the head.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    fn slice(&self, start: u32, len: u32) -> &[u8] {
-        self.bytes.get(start as usize..start as usize + len as usize).unwrap_or_default()
+        self.names.make_ascii_lowercase();
     }
 
     /// Names, in lower case, and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.slots.iter().map(|slot| {
-            // The parser lets tokens pass and nothing else; they are ASCII.
-            let name = std::str::from_utf8(self.slice(slot.name, slot.name_len)).unwrap_or_default();
-            (name, self.slice(slot.value, slot.value_len))
+        let mut begin = Ends::default();
+        self.ends.iter().map(move |end| {
+            let name = self.names.get(begin.name..end.name).unwrap_or_default();
+            let value = self.values.get(begin.value..end.value).unwrap_or_default();
+            begin = *end;
+            (name, value)
         })
     }
 
@@ -68,12 +53,9 @@ impl Fields {
 
     /// All values of a field; `name` in lower case.
     pub fn all<'f, 'n>(&'f self, name: &'n str) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
-        let named = move |slot: &&Slot| {
-            slot.name_len as usize == name.len() && self.slice(slot.name, slot.name_len) == name.as_bytes()
-        };
-        self.slots.iter().filter(named).map(|slot| self.slice(slot.value, slot.value_len))
+        self.iter().filter(move |(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
-/// A larger copy is given back before the next head.
+/// A larger run of values is given back before the next head.
 const KEPT_CAPACITY: usize = 4 * 1024;

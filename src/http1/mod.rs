@@ -80,25 +80,25 @@ struct Framing {
 
 impl Framing {
     /// Takes one field into account. The name is in lower case.
-    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Flaw> {
+    fn note(&mut self, name: &str, value: &[u8]) -> Result<(), Flaw> {
         // Most fields are none of these; their length tells without a comparison.
         match name.len() {
-            4 if name == b"host" => {
+            4 if name == "host" => {
                 self.hosts += 1;
                 if !is_host(value) {
                     return Err(Flaw::Invalid("the Host header is not a host"));
                 }
             }
-            6 if name == b"expect" => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
-            7 if name == b"upgrade" => self.upgrade = true,
-            10 if name == b"connection" => self.connection(value),
-            14 if name == b"content-length" => {
+            6 if name == "expect" => self.expects_continue = value.eq_ignore_ascii_case(b"100-continue"),
+            7 if name == "upgrade" => self.upgrade = true,
+            10 if name == "connection" => self.connection(value),
+            14 if name == "content-length" => {
                 if self.length.is_some() {
                     return Err(Flaw::Invalid("conflicting Content-Length headers"));
                 }
                 self.length = Some(content_length(value)?);
             }
-            17 if name == b"transfer-encoding" => {
+            17 if name == "transfer-encoding" => {
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(Flaw::Invalid(
                         "the only Transfer-Encoding understood is chunked, on HTTP/1.1",

@@ -21,10 +21,11 @@ pub struct RequestHead {
     pub expects_continue: bool,
     /// The caller offers another protocol.
     pub upgrade: bool,
-    target: (usize, usize),
+    /// Path and query.
+    target: String,
     query: Option<usize>,
-    /// Where the target's host stands, if it came with one.
-    authority: Option<(usize, usize)>,
+    /// The target's host, if it came with one.
+    authority: Option<String>,
 }
 
 impl Default for RequestHead {
@@ -37,7 +38,7 @@ impl Default for RequestHead {
             close: false,
             expects_continue: false,
             upgrade: false,
-            target: (0, 0),
+            target: String::new(),
             query: None,
             authority: None,
         }
@@ -53,17 +54,16 @@ impl RequestHead {
         let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut []);
         let parsed = request.parse_with_uninit_headers(bytes, &mut slots);
-        let at = |part: &[u8]| (part.as_ptr() as usize - bytes.as_ptr() as usize, part.len());
         // The target is wanted for the envelope of an error even if the rest is unreadable.
         let target = request.path.unwrap_or_default();
-        self.target = if target.is_empty() { (0, 0) } else { at(target.as_bytes()) };
+        self.target.clear();
+        self.target.push_str(target);
         self.query = memchr::memchr(b'?', target.as_bytes());
         self.authority = None;
         let len = match parsed {
             Ok(httparse::Status::Complete(len)) => len,
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => {
-                self.fields.start(bytes.get(..MAX_REFUSED_BYTES).unwrap_or(bytes));
                 return Err(match error {
                     httparse::Error::TooManyHeaders => Flaw::TooManyFields,
                     _ => Flaw::Invalid("the request head is not valid HTTP/1.1"),
@@ -71,17 +71,14 @@ impl RequestHead {
             }
         };
         let head = bytes.get(..len).unwrap_or(bytes);
-        self.fields.start(head);
         if bare_line_feed(head) {
             return Err(Flaw::Invalid("the lines of a request head must end in CR LF"));
         }
         self.take_line(&request)?;
         let mut framing = Framing::default();
-        for field in request.headers.iter() {
-            self.fields.add(at(field.name.as_bytes()), at(field.value));
-        }
+        self.fields.take(request.headers);
         for (name, value) in self.fields.iter() {
-            framing.note(name.as_bytes(), value)?;
+            framing.note(name, value)?;
         }
         self.settle(&framing)?;
         Ok(Some(len))
@@ -95,12 +92,12 @@ impl RequestHead {
         if self.method == Method::CONNECT {
             return Err(Flaw::Tunnel);
         }
-        let target = request.path.unwrap_or_default().as_bytes();
+        let target = request.path.unwrap_or_default();
         // A fragment never travels, and what is not ASCII has to be percent-encoded.
-        let visible = !target.iter().any(|&byte| byte == b'#' || !byte.is_ascii_graphic());
+        let visible = !target.bytes().any(|byte| byte == b'#' || !byte.is_ascii_graphic());
         let fits = match target {
-            [b'/', ..] => true,
-            b"*" => self.method == Method::OPTIONS,
+            _ if target.starts_with('/') => true,
+            "*" => self.method == Method::OPTIONS,
             _ => self.take_absolute(target),
         };
         if visible && fits { Ok(()) } else { Err(Flaw::Invalid("the request target is not valid")) }
@@ -108,18 +105,17 @@ impl RequestHead {
 
     /// A target with scheme and host (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2>): what counts is its
     /// path. False if it is none.
-    fn take_absolute(&mut self, target: &[u8]) -> bool {
-        let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
+    fn take_absolute(&mut self, target: &str) -> bool {
+        let scheme = ["http://", "https://"].into_iter().find(|scheme| {
             target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         });
         let Some(rest) = scheme.and_then(|scheme| target.get(scheme.len()..)) else { return false };
-        let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
-        let (host, path) = rest.split_at(end);
-        let before = target.len() - path.len();
-        self.authority = Some((self.target.0 + before - host.len(), host.len()));
-        self.target = (self.target.0 + before, path.len());
-        self.query = memchr::memchr(b'?', path);
-        !host.is_empty() && is_host(host)
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        self.target.clear();
+        self.target.push_str(path);
+        self.query = memchr::memchr(b'?', path.as_bytes());
+        self.authority = Some(host.to_owned());
+        !host.is_empty() && is_host(host.as_bytes())
     }
 
     fn settle(&mut self, framing: &Framing) -> Result<(), Flaw> {
@@ -127,8 +123,8 @@ impl RequestHead {
             return Err(Flaw::Invalid("the request needs exactly one Host header"));
         }
         // The target's host is the one that counts, and nobody needs two that differ.
-        if let (Some(authority), Some(host)) = (self.authority(), self.fields.get("host"))
-            && !authority.eq_ignore_ascii_case(host)
+        if let (Some(authority), Some(host)) = (&self.authority, self.fields.get("host"))
+            && !authority.as_bytes().eq_ignore_ascii_case(host)
         {
             return Err(Flaw::Invalid("the request target and the Host header name different hosts"));
         }
@@ -140,16 +136,9 @@ impl RequestHead {
         Ok(())
     }
 
-    fn authority(&self) -> Option<&[u8]> {
-        let (start, len) = self.authority?;
-        self.fields.bytes().get(start..start + len)
-    }
-
     /// Path and query as they were sent.
     pub fn target(&self) -> &str {
-        let (start, len) = self.target;
-        let target = self.fields.bytes().get(start..start + len);
-        target.and_then(|target| std::str::from_utf8(target).ok()).unwrap_or_default()
+        &self.target
     }
 
     /// The target without the query.
@@ -165,9 +154,6 @@ impl RequestHead {
         self.target().get(self.query? + 1..)
     }
 }
-
-/// Of an unreadable head this much is kept, for its target.
-const MAX_REFUSED_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

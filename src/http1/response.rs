@@ -45,14 +45,10 @@ impl ResponseHead {
         if !(100..=999).contains(&self.status) {
             return Err(Flaw::Invalid("the answer's status is not one"));
         }
-        let at = |part: &[u8]| (part.as_ptr() as usize - bytes.as_ptr() as usize, part.len());
-        self.fields.start(head);
-        for field in response.headers.iter() {
-            self.fields.add(at(field.name.as_bytes()), at(field.value));
-        }
+        self.fields.take(response.headers);
         let mut framing = Framing::default();
         for (name, value) in self.fields.iter() {
-            framing.note(name.as_bytes(), value)?;
+            framing.note(name, value)?;
         }
         self.settle(&framing, response.version.unwrap_or(0))?;
         Ok(Some(len))

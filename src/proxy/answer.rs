@@ -96,6 +96,7 @@ async fn send_whole<D: Downstream>(
 
 /// What every answer carries: who answered, and under which id. An upstream's own request id stays.
 pub fn own_headers(x: &Exchange, headers: &mut Headers) {
+    headers.reserve(4);
     headers.push((header::SERVER, HeaderValue::from_static(SERVER)));
     let Ok(id) = HeaderValue::from_str(&x.id) else { return };
     let vendors = match x.envelope {

@@ -1,7 +1,6 @@
 //! Reading a request body, bounded in size and time.
 
 use bytes::Bytes;
-use http::header;
 
 use super::downstream::{Broken, Downstream};
 use super::exchange::Exchange;
@@ -13,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 /// # Errors
 /// `BodyTooLarge`.
 pub fn check_declared<D: Downstream>(settings: &Settings, down: &D) -> Result<()> {
-    match (settings.body_limit, declared(down)) {
+    match (settings.body_limit, down.announced()) {
         (Some(limit), Some(declared)) if declared > limit as u64 => Err(too_large(limit)),
         _ => Ok(()),
     }
@@ -27,7 +26,7 @@ pub fn check_declared<D: Downstream>(settings: &Settings, down: &D) -> Result<()
 pub async fn read<D: Downstream>(settings: &Settings, down: &mut D, x: &mut Exchange) -> Result<Bytes> {
     let reading = async {
         down.invite().await?;
-        let announced = usize::try_from(declared(down).unwrap_or(0)).unwrap_or(usize::MAX);
+        let announced = usize::try_from(down.announced().unwrap_or(0)).unwrap_or(usize::MAX);
         let mut body = Vec::with_capacity(announced.min(MAX_RESERVED));
         while down.read_onto(&mut body).await? {
             x.request_bytes = body.len() as u64;
@@ -43,10 +42,6 @@ pub async fn read<D: Downstream>(settings: &Settings, down: &mut D, x: &mut Exch
         }
         None => reading.await,
     }
-}
-
-fn declared<D: Downstream>(down: &D) -> Option<u64> {
-    std::str::from_utf8(down.header(header::CONTENT_LENGTH.as_str())?).ok()?.trim().parse().ok()
 }
 
 fn too_large(limit: usize) -> Error {

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::Method;
+use smallvec::SmallVec;
 
 use crate::error::{Error, Kind};
 use crate::upstream::transport::Headers;
@@ -28,7 +29,10 @@ pub trait Downstream: Send {
     fn header(&self, name: &str) -> Option<&[u8]>;
 
     /// All values of a header in order.
-    fn header_values(&self, name: &str) -> Vec<&[u8]>;
+    fn header_values(&self, name: &str) -> SmallVec<[&[u8]; 2]>;
+
+    /// Length of the request's body, if it says so.
+    fn announced(&self) -> Option<u64>;
 
     /// Copies of the headers whose lower-case name `keep` accepts.
     fn headers_where(&self, keep: fn(&str) -> bool) -> Headers;

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::downstream::{Broken, Downstream, Drained, ResponseHead};
 use super::{Node, Settings, World, serve};
@@ -76,7 +77,10 @@ impl Downstream for Caller {
     fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes())
     }
-    fn header_values(&self, name: &str) -> Vec<&[u8]> {
+    fn announced(&self) -> Option<u64> {
+        None
+    }
+    fn header_values(&self, name: &str) -> SmallVec<[&[u8]; 2]> {
         self.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.as_bytes()).collect()
     }
     fn headers_where(&self, _keep: fn(&str) -> bool) -> Headers {

@@ -3,11 +3,12 @@
 //! Lines are handed to a thread of their own through a bounded channel. A request never waits for the
 //! destination: when the channel is full the line is dropped and counted.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::record::{Attempt, Record};
 
@@ -112,61 +113,68 @@ fn write_batch(first: Message, inbox: &Receiver<Message>, out: &mut Box<dyn Writ
     }
 }
 
+/// The name of a member as it stands in a line, with all that is around it.
+macro_rules! name {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
 /// The members of a line, in their order. What is unknown is left out.
 fn json_line(record: &Record<'_>) -> Vec<u8> {
     let last = record.attempts.last();
     let mut line = JsonLine::new();
-    line.text("timestamp", &timestamp(record));
-    line.text("level", "INFO");
-    line.text("message", "proxy request completed");
-    line.text("request_id", record.request_id);
-    line.text_if("trace_id", record.trace_id);
-    line.text("method", record.method);
-    line.text("path", record.endpoint);
-    line.text("http_version", record.http_version);
-    line.number("status", record.status.into());
-    line.millis("latency_ms", record.duration);
+    line.time(name!("timestamp"), record.at);
+    line.text(name!("level"), "INFO");
+    line.text(name!("message"), "proxy request completed");
+    line.text(name!("request_id"), record.request_id);
+    line.text_if(name!("trace_id"), record.trace_id);
+    line.text(name!("method"), record.method);
+    line.text(name!("path"), record.endpoint);
+    line.text(name!("http_version"), record.http_version);
+    line.number(name!("status"), record.status.into());
+    line.millis(name!("latency_ms"), record.duration);
     if let Some(first) = record.first_byte {
-        line.millis("first_byte_ms", first);
+        line.millis(name!("first_byte_ms"), first);
     }
-    line.millis("upstream_ms", record.upstream);
-    line.millis("added_ms", record.added());
-    line.text_if("model", record.alias);
+    line.millis(name!("upstream_ms"), record.upstream);
+    line.millis(name!("added_ms"), record.added());
+    line.text_if(name!("model"), record.alias);
     if let Some(last) = last {
         attempt_members(&mut line, last);
     }
-    line.text_if("api_key_id", record.api_key_id);
+    line.text_if(name!("api_key_id"), record.api_key_id);
     if record.stream {
-        line.raw("stream", b"true");
+        line.raw(name!("stream"), b"true");
     }
     token_members(&mut line, record);
-    line.number("request_bytes", record.request_bytes);
-    line.number("response_bytes", record.response_bytes);
+    line.number(name!("request_bytes"), record.request_bytes);
+    line.number(name!("response_bytes"), record.response_bytes);
     if record.attempts.len() > 1 {
-        line.raw("attempts", &attempts_json(record.attempts));
+        line.raw(name!("attempts"), &attempts_json(record.attempts));
     }
-    line.text_if("error_kind", record.error_kind);
-    line.text_if("error", record.error.as_deref());
+    line.text_if(name!("error_kind"), record.error_kind);
+    line.text_if(name!("error"), record.error.as_deref());
     line.end()
 }
 
 fn attempt_members(line: &mut JsonLine, last: &Attempt<'_>) {
-    line.text("provider", last.provider);
-    line.text("upstream_model", last.upstream_model);
-    line.text("served_by_model", last.model);
-    line.text("provider_key_id", last.provider_key_id);
-    line.text_if("provider_request_id", last.provider_request_id);
+    line.text(name!("provider"), last.provider);
+    line.text(name!("upstream_model"), last.upstream_model);
+    line.text(name!("served_by_model"), last.model);
+    line.text(name!("provider_key_id"), last.provider_key_id);
+    line.text_if(name!("provider_request_id"), last.provider_request_id);
 }
 
 fn token_members(line: &mut JsonLine, record: &Record<'_>) {
     let tokens = &record.tokens;
     for (name, count) in [
-        ("prompt_tokens", tokens.input),
-        ("completion_tokens", tokens.output),
-        ("total_tokens", tokens.total),
-        ("cached_tokens", tokens.cache_read),
-        ("cache_write_tokens", tokens.cache_write),
-        ("reasoning_tokens", tokens.reasoning),
+        (name!("prompt_tokens"), tokens.input),
+        (name!("completion_tokens"), tokens.output),
+        (name!("total_tokens"), tokens.total),
+        (name!("cached_tokens"), tokens.cache_read),
+        (name!("cache_write_tokens"), tokens.cache_write),
+        (name!("reasoning_tokens"), tokens.reasoning),
     ] {
         if let Some(count) = count {
             line.number(name, count);
@@ -190,20 +198,17 @@ fn attempts_json(attempts: &[Attempt<'_>]) -> Vec<u8> {
 }
 
 /// Writes one JSON object. A line is written for every request, so texts that need no escaping, which is
-/// nearly all, are copied as they are.
+/// nearly all, are copied as they are. Names come from [`name!`].
 struct JsonLine(Vec<u8>);
 
 impl JsonLine {
     fn new() -> Self {
-        let mut line = Vec::with_capacity(TYPICAL_LINE_BYTES);
-        line.push(b'{');
-        JsonLine(line)
+        JsonLine(Vec::with_capacity(TYPICAL_LINE_BYTES))
     }
 
     fn text(&mut self, name: &str, value: &str) {
-        self.name(name);
-        let plain = value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-        if plain {
+        self.0.extend_from_slice(name.as_bytes());
+        if is_plain(value.as_bytes()) {
             self.0.push(b'"');
             self.0.extend_from_slice(value.as_bytes());
             self.0.push(b'"');
@@ -220,37 +225,55 @@ impl JsonLine {
     }
 
     fn number(&mut self, name: &str, value: u64) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         self.digits(value);
     }
 
     /// Milliseconds to the microsecond.
     fn millis(&mut self, name: &str, value: Duration) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
         self.digits(micros / 1000);
-        let rest = micros % 1000;
-        let digit = |place: u64| b'0' + u8::try_from(rest / place % 10).unwrap_or(0);
-        self.0.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+        self.0.push(b'.');
+        self.three_digits(micros % 1000);
+    }
+
+    /// A time to the millisecond (<https://www.rfc-editor.org/rfc/rfc3339>).
+    fn time(&mut self, name: &str, at: SystemTime) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(b'"');
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        SECOND.with_borrow_mut(|(second, text)| {
+            if *second != Some(since.as_secs()) {
+                *second = Some(since.as_secs());
+                let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
+                *text = timestamp(whole).split('.').next().unwrap_or_default().to_owned();
+            }
+            self.0.extend_from_slice(text.as_bytes());
+        });
+        self.0.push(b'.');
+        self.three_digits(since.subsec_millis().into());
+        self.0.extend_from_slice(b"Z\"");
     }
 
     fn raw(&mut self, name: &str, json: &[u8]) {
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(json);
     }
 
     fn end(mut self) -> Vec<u8> {
+        // Every name brings a comma; that of the first is where the object opens.
+        match self.0.first_mut() {
+            Some(first) => *first = b'{',
+            None => self.0.push(b'{'),
+        }
         self.0.extend_from_slice(b"}\n");
         self.0
     }
 
-    fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
+    fn three_digits(&mut self, number: u64) {
+        let digit = |place: u64| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
+        self.0.extend_from_slice(&[digit(100), digit(10), digit(1)]);
     }
 
     fn digits(&mut self, mut value: u64) {
@@ -268,10 +291,25 @@ impl JsonLine {
     }
 }
 
+thread_local! {
+    /// The text of the second written last, without its fraction.
+    static SECOND: RefCell<(Option<u64>, String)> = const { RefCell::new((None, String::new())) };
+}
+
+/// Can the text stand in a JSON string as it is? Looks at all of it, which vector instructions do at once.
+fn is_plain(text: &[u8]) -> bool {
+    let odd = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    let mut blocks = text.chunks_exact(16);
+    let in_blocks = blocks
+        .by_ref()
+        .fold(false, |found, block| found | block.iter().fold(false, |found, byte| found | odd(byte)));
+    !in_blocks && !blocks.remainder().iter().any(odd)
+}
+
 fn text_line(record: &Record<'_>) -> Vec<u8> {
     let mut line = format!(
         "{} {} {} {} {:.1}ms",
-        timestamp(record),
+        timestamp(record.at),
         record.status,
         record.method,
         record.endpoint,
@@ -290,8 +328,8 @@ fn text_line(record: &Record<'_>) -> Vec<u8> {
     line.into_bytes()
 }
 
-fn timestamp(record: &Record<'_>) -> String {
-    jiff::Timestamp::try_from(record.at).map(|at| format!("{at:.3}")).unwrap_or_default()
+fn timestamp(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
 /// Milliseconds to the microsecond.
@@ -306,16 +344,14 @@ const TICK: Duration = Duration::from_millis(5);
 /// Empty looks after which the writer waits to be woken.
 const QUIET_TICKS: u32 = 100;
 const MAX_BATCH_BYTES: usize = 256 * 1024;
-const TYPICAL_LINE_BYTES: usize = 640;
+const TYPICAL_LINE_BYTES: usize = 1024;
 const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
-    use std::time::SystemTime;
-
     use super::super::record::TokenCounts;
     use super::*;
+    use std::sync::mpsc::channel;
 
     struct Sink(std::sync::mpsc::Sender<Vec<u8>>);
 
@@ -376,13 +412,41 @@ mod tests {
     #[test]
     fn numbers_are_written_as_json_has_them() {
         let mut line = JsonLine::new();
-        line.number("none", 0);
-        line.number("most", u64::MAX);
-        line.millis("short", Duration::from_nanos(7_900));
-        line.millis("long", Duration::from_micros(12_345_060));
+        line.number(name!("none"), 0);
+        line.number(name!("most"), u64::MAX);
+        line.millis(name!("short"), Duration::from_nanos(7_900));
+        line.millis(name!("long"), Duration::from_micros(12_345_060));
         let line: serde_json::Value = serde_json::from_slice(&line.end()).expect("json");
         let expected = serde_json::json!({"none": 0, "most": u64::MAX, "short": 0.007, "long": 12345.06});
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn times_are_written_to_the_millisecond_across_seconds() {
+        let mut line = JsonLine::new();
+        for (name, millis) in
+            [(name!("a"), 1_795_272_551_007), (name!("b"), 1_795_272_551_999), (name!("c"), 0)]
+        {
+            line.time(name, SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+        }
+        let line: serde_json::Value = serde_json::from_slice(&line.end()).expect("json");
+        let expected = serde_json::json!({
+            "a": "2026-11-21T14:49:11.007Z", "b": "2026-11-21T14:49:11.999Z", "c": "1970-01-01T00:00:00.000Z",
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_text_is_plain_wherever_its_odd_byte_is_not() {
+        for length in 0..40 {
+            let text = "x".repeat(length);
+            assert!(is_plain(text.as_bytes()));
+            for at in 0..length {
+                let mut odd = text.clone().into_bytes();
+                odd[at] = b'"';
+                assert!(!is_plain(&odd), "{at} of {length}");
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,10 @@ thread_local! {
 /// The series this thread has used, by the labels that choose them. Bounded as the labels are.
 #[derive(Default)]
 pub(super) struct Kept {
-    by_labels: HashMap<Vec<u8>, Handles>,
+    by_labels: HashMap<Vec<u8>, usize>,
+    all: Vec<(Vec<u8>, Handles)>,
+    /// The one used last: most requests are of the same kind as the one before.
+    recent: usize,
     /// The labels of the record at hand, written into the same memory each time.
     labels: Vec<u8>,
 }
@@ -56,10 +59,20 @@ impl Kept {
     }
 
     pub fn handles(&mut self, make: impl FnOnce() -> Handles) -> &mut Handles {
-        if !self.by_labels.contains_key(&self.labels) {
-            self.by_labels.insert(self.labels.clone(), make());
+        if self.all.get(self.recent).is_none_or(|(labels, _)| *labels != self.labels) {
+            self.recent = self.find(make);
         }
-        self.by_labels.get_mut(&self.labels).expect("inserted above")
+        &mut self.all[self.recent].1
+    }
+
+    fn find(&mut self, make: impl FnOnce() -> Handles) -> usize {
+        if let Some(place) = self.by_labels.get(&self.labels) {
+            return *place;
+        }
+        let place = self.all.len();
+        self.by_labels.insert(self.labels.clone(), place);
+        self.all.push((self.labels.clone(), make()));
+        place
     }
 }
 

@@ -374,13 +374,14 @@ fn outgoing(endpoint: &Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Outgoin
 /// is already there.
 fn outgoing_headers(endpoint: &Endpoint, ask: &Ask<'_>) -> Headers {
     let accept = if ask.peek.stream { "text/event-stream" } else { "application/json" };
-    let mut headers: Headers = vec![
+    let mut headers = Headers::with_capacity(8 + endpoint.own_headers.len() + ask.headers.len());
+    headers.extend([
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::ACCEPT, HeaderValue::from_static(accept)),
         // A compressed answer could not be edited.
         (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
         (header::USER_AGENT, HeaderValue::from_static(concat!("aisix/", env!("CARGO_PKG_VERSION")))),
-    ];
+    ]);
     if let Ok(id) = HeaderValue::from_str(ask.request_id) {
         headers.push((HeaderName::from_static("x-aisix-request-id"), id));
     }

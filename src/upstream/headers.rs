@@ -8,23 +8,67 @@ use crate::document::header::is_reserved;
 
 /// May this caller header (lower case) be passed to a provider?
 pub fn forwards(name: &str) -> bool {
-    !is_reserved(name)
-        && !is_of_one_connection(name)
-        && !KEPT.contains(&name)
-        && !KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    !is_reserved(name) && !is_of_one_connection(name) && !is_kept(name)
 }
 
-/// Does it belong to one connection or one message, so that it must be made anew for the next?
+/// Does it belong to one connection or one message, so that it must be made anew for the next? `name` in lower
+/// case.
 pub fn is_of_one_connection(name: &str) -> bool {
-    OF_ONE_CONNECTION.contains(&name)
+    matches!(
+        name,
+        "accept"
+            | "accept-encoding"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-type"
+            | "expect"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "set-cookie"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// May this provider header (lower case) be passed to the caller?
 pub fn returns(name: &str) -> bool {
-    if ACCOUNT.contains(&name) {
-        return false;
+    // Nearly all others are told apart by their first letter.
+    match name.as_bytes().first() {
+        Some(b'r') => matches!(name, "request-id" | "retry-after" | "retry-after-ms"),
+        Some(b'x') => name.starts_with("x-ratelimit-") || matches!(name, "x-request-id" | "x-should-retry"),
+        Some(b'o') => name.starts_with("openai-") && !names_the_account(name),
+        Some(b'a') => name.starts_with("anthropic-") && !names_the_account(name),
+        _ => false,
     }
-    RETURNED.contains(&name) || RETURNED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Does it stay in the gateway: the caller's account at a vendor, its whereabouts, its own tracing?
+fn is_kept(name: &str) -> bool {
+    let kept = matches!(
+        name,
+        "openai-organization"
+            | "openai-project"
+            | "forwarded"
+            | "origin"
+            | "referer"
+            | "traceparent"
+            | "tracestate"
+            | "user-agent"
+            | "via"
+            | "x-real-ip"
+            | "x-request-id"
+    );
+    kept || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Would it name the operator's account to the callers?
+fn names_the_account(name: &str) -> bool {
+    matches!(name, "openai-organization" | "openai-project" | "anthropic-organization-id")
 }
 
 /// Does it tell the caller when to try again?
@@ -32,50 +76,7 @@ pub fn is_retry_hint(name: &str) -> bool {
     matches!(name, "retry-after" | "retry-after-ms" | "x-should-retry")
 }
 
-const KEPT: &[&str] = &[
-    // Account identity: the operator's account is the gateway's business, as are the reserved names.
-    "openai-organization",
-    "openai-project",
-    // The caller's whereabouts and its own tracing.
-    "forwarded",
-    "origin",
-    "referer",
-    "traceparent",
-    "tracestate",
-    "user-agent",
-    "via",
-    "x-real-ip",
-    "x-request-id",
-];
-
-/// Names that belong to one connection or one message.
-const OF_ONE_CONNECTION: &[&str] = &[
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 const KEPT_PREFIXES: &[&str] = &["x-aisix-", "x-stainless-", "x-forwarded-", "sec-", "cf-"];
-
-const RETURNED: &[&str] = &["request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"];
-
-const RETURNED_PREFIXES: &[&str] = &["openai-", "anthropic-", "x-ratelimit-"];
-
-/// These would name the operator's account to its callers.
-const ACCOUNT: &[&str] = &["openai-organization", "openai-project", "anthropic-organization-id"];
 
 #[cfg(test)]
 mod tests {

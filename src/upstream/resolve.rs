@@ -72,7 +72,8 @@ impl Addresses {
     pub fn preferred(&self) -> Option<SocketAddr> {
         match self.literal {
             Some(literal) => Some(literal),
-            None => self.ready()?.ok()?.first().copied(),
+            // Where a connection exists already, an address that should be looked up again is still the right one.
+            None => self.known.load().as_ref()?.ordered(Instant::now()).first().copied(),
         }
     }
 

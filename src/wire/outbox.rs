@@ -20,6 +20,11 @@ impl<'p> Parcel<'p> {
         Parcel { parts, sent: 0 }
     }
 
+    /// Bytes handed over so far.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
     /// Has everything been handed over?
     pub fn is_sent(&self) -> bool {
         self.sent == self.parts.iter().map(|part| part.len()).sum::<usize>()

@@ -23,14 +23,18 @@ mod crowd;
 mod disconnect;
 /// What the caller reads when the upstream fails.
 mod errors;
-/// Bodies, lengths, pipelines and what becomes of an HTTP/1.1 connection.
+/// Bodies and lengths of HTTP/1.1.
 mod framing;
 /// Which headers travel to the upstream and back.
 mod headers;
 /// Heads of requests at and beyond the edge of the rules.
 mod heads;
+/// Messages nobody should send, from either side, a row each.
+mod hostile;
 /// HTTP/2 callers, by prior knowledge and by ALPN.
 mod http2;
+/// Connections of callers and what they carry.
+mod keepalive;
 /// Start, reload, drain and end of the process.
 mod lifecycle;
 /// Anthropic Messages, plain and streamed.
@@ -39,6 +43,8 @@ mod messages;
 mod metrics;
 /// The list of models in both shapes.
 mod models;
+/// Connections to upstreams of HTTP/1.1: shared, kept, replaced, and never lent to the wrong request.
+mod pool;
 /// Which of several faults of one request is reported.
 mod precedence;
 /// Resources read again on SIGHUP.
@@ -47,6 +53,8 @@ mod reload;
 mod retries;
 /// Nothing secret in any output.
 mod secrets;
+/// How requests and answers are cut into segments.
+mod segments;
 /// How streams are delivered, not only what they contain.
 mod streaming;
 mod support;

@@ -16,6 +16,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error as PingoraError, ErrorType};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
+use smallvec::SmallVec;
 
 use super::Times;
 use super::lent::Lent;
@@ -135,8 +136,12 @@ impl Downstream for PingoraDown<'_> {
         self.session.req_header().headers.get(name).map(HeaderValue::as_bytes)
     }
 
-    fn header_values(&self, name: &str) -> Vec<&[u8]> {
+    fn header_values(&self, name: &str) -> SmallVec<[&[u8]; 2]> {
         self.session.req_header().headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+    }
+
+    fn announced(&self) -> Option<u64> {
+        std::str::from_utf8(self.header("content-length")?).ok()?.trim().parse().ok()
     }
 
     fn headers_where(&self, keep: fn(&str) -> bool) -> Headers {

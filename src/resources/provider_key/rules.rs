@@ -67,7 +67,11 @@ impl Rules {
         for (name, value) in &request.default_headers {
             let path = format!("request.default_headers.{name}");
             self.check(header::is_name(name), &path, NOT_A_NAME);
-            self.check(!header::is_reserved(name), &path, "is reserved and cannot be set here");
+            self.check(
+                !header::is_reserved(&name.to_ascii_lowercase()),
+                &path,
+                "is reserved and cannot be set here",
+            );
             self.check(!value.contains(['\r', '\n', '\0']), &path, "must not contain line ends or NUL");
         }
     }

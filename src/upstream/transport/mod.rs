@@ -120,10 +120,18 @@ impl<'a> Fields<'a> {
 
 /// Fields as headers of their own.
 pub fn owned<'f>(fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> Headers {
-    let owned = fields.map(|(name, value)| {
-        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value).ok()?))
-    });
-    owned.flatten().collect()
+    let mut owned = Headers::new();
+    for (name, value) in fields {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
+        {
+            if owned.is_empty() {
+                owned.reserve(TYPICAL_HEADERS);
+            }
+            owned.push((name, value));
+        }
+    }
+    owned
 }
 
 /// What went wrong underneath.
@@ -203,6 +211,8 @@ impl Collected {
     }
 }
 
+/// Room for the headers that pass, and for those that the gateway adds.
+const TYPICAL_HEADERS: usize = 12;
 /// Reserved for an announced body before it arrives; beyond that memory follows the bytes.
 const MAX_RESERVED: usize = 1024 * 1024;
 

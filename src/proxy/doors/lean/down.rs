@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use smallvec::SmallVec;
 
 use super::{After, Connection, head};
 use crate::http1::Body;
@@ -149,8 +150,15 @@ impl Downstream for LeanDown<'_> {
         self.conn.head.fields.get(name)
     }
 
-    fn header_values(&self, name: &str) -> Vec<&[u8]> {
+    fn header_values(&self, name: &str) -> SmallVec<[&[u8]; 2]> {
         self.conn.head.fields.all(name).collect()
+    }
+
+    fn announced(&self) -> Option<u64> {
+        match self.conn.head.body {
+            Body::Length(length) => Some(length),
+            _ => None,
+        }
     }
 
     fn headers_where(&self, keep: fn(&str) -> bool) -> Headers {

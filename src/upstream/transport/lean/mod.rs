@@ -10,12 +10,14 @@ mod tests;
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::HeaderValue;
 use pingora_core::protocols::Stream;
+use tokio::io::AsyncWrite;
 
 use super::{Call, Fault, FaultKind, Fields, Outgoing};
 use crate::http1::{Body, Flaw, ResponseHead};
@@ -54,6 +56,8 @@ pub struct LeanCall {
     /// How far the answer's body has come.
     body: Body,
     stage: Stage,
+    /// What is left of a request that was accepted before it had arrived; it leaves while the answer is read.
+    unsent: Bytes,
 }
 
 /// How far a call has come.
@@ -63,9 +67,9 @@ enum Stage {
     /// The request left in part; the answer may still tell why.
     PartlySent,
     Sent,
-    /// A final head has been read. `whole`: the request had left in full.
+    /// A final head has been read. `refused`: of a request that was not wanted to its end.
     Answered {
-        whole: bool,
+        refused: bool,
     },
 }
 
@@ -78,7 +82,8 @@ impl LeanCall {
         reused: bool,
     ) -> Self {
         let conn = Some(conn);
-        LeanCall { pools, key, authority, conn, reused, body: Body::Length(0), stage: Stage::New }
+        let (body, stage, unsent) = (Body::Length(0), Stage::New, Bytes::new());
+        LeanCall { pools, key, authority, conn, reused, body, stage, unsent }
     }
 
     fn conn(&mut self) -> &mut Connection {
@@ -137,20 +142,26 @@ impl LeanCall {
 
     /// Bytes from the connection: long bodies to their place, all else to the inbox.
     async fn arrive(&mut self, onto: &mut Vec<u8>) -> io::Result<usize> {
-        let Some(conn) = &mut self.conn else { return Ok(0) };
+        let LeanCall { conn: Some(conn), body, unsent, .. } = self else { return Ok(0) };
         let Connection { stream, inbox, .. } = &mut **conn;
-        match &mut self.body {
-            Body::Length(left) if *left > DIRECT_BYTES => {
-                let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(MAX_READ_BYTES);
-                if onto.capacity() - onto.len() < limit.min(DIRECT_BYTES as usize) {
-                    onto.reserve(limit.min(DIRECT_BYTES as usize));
-                }
-                let read = poll_fn(|cx| inbox::poll_onto(stream, cx, onto, limit)).await?;
-                *left -= read as u64;
-                Ok(read)
-            }
-            _ => inbox.fill(stream).await,
+        let Some(left) = long_rest(body) else {
+            return poll_fn(|cx| {
+                send_on(unsent, stream, cx);
+                inbox.poll_fill(stream, cx)
+            })
+            .await;
+        };
+        let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(MAX_READ_BYTES);
+        if onto.capacity() - onto.len() < limit.min(DIRECT_BYTES as usize) {
+            onto.reserve(limit.min(DIRECT_BYTES as usize));
         }
+        let read = poll_fn(|cx| {
+            send_on(unsent, stream, cx);
+            inbox::poll_onto(stream, cx, onto, limit)
+        });
+        let read = read.await?;
+        *left -= read as u64;
+        Ok(read)
     }
 
     /// Reads a head if one is complete: its status.
@@ -167,30 +178,29 @@ impl LeanCall {
     }
 
     /// Writes the request, and hears what the upstream says meanwhile.
-    async fn talk(&mut self, parcel: &mut Parcel<'_>) -> Result<(), Fault> {
-        let (mut interim, mut accepted) = (0, false);
+    async fn talk(&mut self, head: &[u8], body: &Bytes) -> Result<(), Fault> {
+        let mut parcel = Parcel::new([head, body, &[]]);
+        let mut interim = 0;
         loop {
             let Connection { stream, inbox, .. } = self.conn();
-            let said = poll_fn(|cx| poll_talk(parcel, stream, inbox, !accepted, cx)).await;
+            let said = poll_fn(|cx| poll_talk(&mut parcel, stream, inbox, cx)).await;
             match said.map_err(|error| self.fault(&error))? {
                 Heard::Nothing => {
-                    self.stage = if accepted { Stage::Answered { whole: true } } else { Stage::Sent };
+                    self.stage = Stage::Sent;
                     return Ok(());
                 }
-                Heard::Something => match self.look_for_final(&mut interim)? {
-                    None => {}
-                    // It answers while it reads on.
-                    Some(200..=299) => {
-                        self.body = self.conn().head.body.clone();
-                        accepted = true;
+                Heard::Something => {
+                    let Some(status) = self.look_for_final(&mut interim)? else { continue };
+                    self.body = self.conn().head.body.clone();
+                    // A refusal ends the upload: the upstream has made up its mind. Otherwise it reads on while it
+                    // answers, and gets the rest.
+                    let refused = !(200..=299).contains(&status);
+                    self.stage = Stage::Answered { refused };
+                    if !refused {
+                        self.unsent = rest_of(head, body, parcel.sent());
                     }
-                    // A refusal ends the upload: the upstream has made up its mind.
-                    Some(_) => {
-                        self.body = self.conn().head.body.clone();
-                        self.stage = Stage::Answered { whole: false };
-                        return Ok(());
-                    }
-                },
+                    return Ok(());
+                }
             }
         }
     }
@@ -209,19 +219,42 @@ impl LeanCall {
     }
 }
 
+/// What is left to come of a body, if it is long and of known length.
+fn long_rest(body: &mut Body) -> Option<&mut u64> {
+    match body {
+        Body::Length(left) if *left > DIRECT_BYTES => Some(left),
+        _ => None,
+    }
+}
+
+/// The bytes of a request behind the first `sent`.
+fn rest_of(head: &[u8], body: &Bytes, sent: usize) -> Bytes {
+    match sent.checked_sub(head.len()) {
+        Some(of_body) => body.slice(of_body.min(body.len())..),
+        None => Bytes::from([head.get(sent..).unwrap_or_default(), body].concat()),
+    }
+}
+
+/// Writes on, as far as the connection takes it. An upstream that wants no more keeps what is left: its answer is
+/// what counts, and the connection is not used again.
+fn send_on(unsent: &mut Bytes, stream: &mut Stream, cx: &mut Context<'_>) {
+    while !unsent.is_empty() {
+        match Pin::new(&mut *stream).poll_write(cx, unsent) {
+            Poll::Ready(Ok(count @ 1..)) => unsent.advance(count),
+            _ => return,
+        }
+    }
+}
+
 /// Writes as much as the connection takes and meanwhile hears what it says.
 fn poll_talk(
     parcel: &mut Parcel<'_>,
     stream: &mut Stream,
     inbox: &mut Inbox,
-    listening: bool,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Heard>> {
     if let Poll::Ready(sent) = parcel.poll_send(stream, cx) {
         return Poll::Ready(sent.map(|()| Heard::Nothing));
-    }
-    if !listening {
-        return Poll::Pending;
     }
     match ready!(inbox.poll_fill(stream, cx)) {
         Ok(1..) => Poll::Ready(Ok(Heard::Something)),
@@ -252,8 +285,8 @@ impl Call for LeanCall {
             out.extend_from_slice(&request.body);
         }
         self.stage = Stage::PartlySent;
-        let mut parcel = Parcel::new([&out, if copied { &[] } else { &request.body }, &[]]);
-        let sent = self.talk(&mut parcel).await;
+        let body = if copied { Bytes::new() } else { request.body.clone() };
+        let sent = self.talk(&out, &body).await;
         if out.capacity() <= KEPT_CAPACITY {
             self.conn().out = out;
         }
@@ -266,14 +299,15 @@ impl Call for LeanCall {
             Stage::Answered { .. } => return Ok(self.conn().head.status),
             Stage::PartlySent | Stage::Sent => {}
         }
-        let whole = self.stage == Stage::Sent;
+        // After a failed write an answer is looked for once more; the connection serves nobody else.
+        let refused = self.stage == Stage::PartlySent;
         let mut interim = 0;
         loop {
             if !self.conn().inbox.is_empty()
                 && let Some(status) = self.look_for_final(&mut interim)?
             {
                 self.body = self.conn().head.body.clone();
-                self.stage = Stage::Answered { whole };
+                self.stage = Stage::Answered { refused };
                 return Ok(status);
             }
             let Connection { stream, inbox, .. } = self.conn();
@@ -308,7 +342,7 @@ impl Call for LeanCall {
     }
 
     async fn release(mut self) {
-        let whole = matches!(self.stage, Stage::Answered { whole: true });
+        let whole = matches!(self.stage, Stage::Answered { refused: false }) && self.unsent.is_empty();
         let Some(conn) = self.conn.take() else { return };
         // What follows an answer was asked by nobody, and must not become the next one's.
         if whole && self.body.done() && conn.head.keep_alive && conn.inbox.is_empty() {

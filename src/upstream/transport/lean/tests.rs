@@ -156,20 +156,36 @@ async fn an_early_refusal_is_heard_while_a_long_body_is_on_its_way() {
 async fn an_early_acceptance_does_not_end_the_upload() {
     let mut line = line().await;
     let asked = request(vec![b'x'; 8 << 20]);
-    line.far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.expect("taken");
+    line.far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").await.expect("taken");
     let reading = async {
         let mut seen = 0;
         let mut piece = vec![0; 1 << 16];
         while seen < 8 << 20 {
             seen += line.far.read(&mut piece).await.expect("read");
         }
+        line.far.write_all(b"ok").await.expect("taken");
     };
-    let (sent, ()) = tokio::join!(line.call.send(&asked), reading);
-    sent.expect("sent to the end");
+    let answering = async {
+        line.call.send(&asked).await.expect("accepted");
+        assert_eq!(line.call.head().await.expect("a head"), 200);
+        body(&mut line.call).await
+    };
+    let (answer, ()) = tokio::join!(answering, reading);
+    assert_eq!(answer.expect("a body"), b"ok");
+    line.call.release().await;
+    assert!(line.pools.take(&line.key).is_some());
+}
+
+#[tokio::test]
+async fn a_whole_answer_counts_though_the_upload_never_ends() {
+    let mut line = line().await;
+    let asked = request(vec![b'x'; 32 << 20]);
+    line.far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.expect("taken");
+    line.call.send(&asked).await.expect("accepted");
     assert_eq!(line.call.head().await.expect("a head"), 200);
     assert_eq!(body(&mut line.call).await.expect("a body"), b"ok");
     line.call.release().await;
-    assert!(line.pools.take(&line.key).is_some());
+    assert!(line.pools.take(&line.key).is_none(), "half a request stands on this connection");
 }
 
 #[tokio::test]
