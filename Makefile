@@ -37,7 +37,7 @@ run: compiler ## build and start the gateway on 127.0.0.1:3000
 	cargo run --release --locked -- $(ARGS)
 
 .PHONY: test
-test: tools fmt lint build unit doc deny sdk fuzz icount ## all tests
+test: tools fmt lint build unit doc deny table sdk http2 fuzz icount ## all tests
 	@echo; echo "All tests passed. The test runner said:"; grep -E '^ +Summary|^test result' $(TARGET)/tests.log | tail -n 1
 
 .PHONY: check
@@ -75,6 +75,15 @@ deny:
 sdk: build ## the vendors' SDKs against the gateway
 	tests/sdk/run.sh $(TARGET)/debug/aisix
 
+# The README shows what was measured last.
+.PHONY: table
+table:
+	load-tests/table.py --check
+
+.PHONY: http2
+http2: build ## the HTTP/2 door against curl, h2load and frames no client would send
+	tests/http2/run.sh $(TARGET)/debug/aisix
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZ_SECONDS
 	fuzz/run.sh $(FUZZ_SECONDS)
@@ -97,7 +106,7 @@ compiler:
 tools: compiler
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
-	@$(call install,curl valgrind node npm,curl ca-certificates valgrind nodejs npm)
+	@$(call install,curl h2load nghttp valgrind node npm,curl ca-certificates nghttp2-client valgrind nodejs npm)
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(call install,python3-venv,python3 python3-venv); }
 	@cargo nextest --version >/dev/null 2>&1 || $(cargo-install) cargo-nextest || echo "cargo test runs in its place"
 	@cargo deny --version >/dev/null 2>&1 || $(cargo-install) cargo-deny

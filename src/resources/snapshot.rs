@@ -21,13 +21,13 @@ pub struct Snapshot {
     /// Sorted by alias.
     models: Vec<Arc<Model>>,
     /// Wildcards left out: their alias is a pattern, not a name.
-    by_alias: HashMap<String, Arc<Model>>,
+    by_alias: foldhash::HashMap<String, Arc<Model>>,
     /// The longest literal part first, then in the order they were written.
     wildcards: Vec<(Glob, Arc<Model>)>,
     /// Sorted by display name.
     provider_keys: Vec<Arc<ProviderKey>>,
     by_provider_key_id: HashMap<String, Arc<ProviderKey>>,
-    by_key_hash: HashMap<[u8; 32], Arc<ApiKey>>,
+    by_key_hash: foldhash::HashMap<[u8; 32], Arc<ApiKey>>,
     generic: Vec<GenericRow>,
 }
 

@@ -54,7 +54,7 @@ impl fmt::Debug for Endpoint {
 /// The endpoints of a configuration, by model row.
 #[derive(Debug, Default)]
 pub struct Endpoints {
-    by_model: HashMap<String, Result<Arc<Endpoint>>>,
+    by_model: foldhash::HashMap<String, Result<Arc<Endpoint>>>,
 }
 
 impl Endpoints {
@@ -62,7 +62,7 @@ impl Endpoints {
     /// one bad row never takes the others down.
     pub fn build(snapshot: &Snapshot, trust: &TlsIdentity) -> Self {
         let mut known: HashMap<(String, String), Result<Arc<Endpoint>>> = HashMap::new();
-        let mut by_model = HashMap::new();
+        let mut by_model = foldhash::HashMap::default();
         for model in snapshot.models().filter(|model| model.shape() == Shape::Direct) {
             let label = model.provider.clone().unwrap_or_default();
             let key_id = model.provider_key_id.clone().unwrap_or_default();

@@ -5,7 +5,7 @@
 //! run elsewhere; on the path of a request it is never contended when a worker is one thread.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,7 +40,7 @@ pub struct Pools {
 
 #[derive(Default)]
 struct Pool {
-    by_peer: HashMap<Arc<Key>, VecDeque<Idle>>,
+    by_peer: foldhash::HashMap<Arc<Key>, VecDeque<Idle>>,
     count: usize,
     /// Somebody looks after old connections.
     swept: bool,
