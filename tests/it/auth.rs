@@ -3,19 +3,29 @@
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::eventually;
 use crate::support::fixtures::*;
 use crate::support::replies;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
 
-async fn setup() -> Setup {
-    Setup::new(&Upstream::doing(replies::json(200, CHAT_ANSWER)).await)
+through_every_door! {
+    a_credential_is_read_from_the_bearer_first_and_never_from_two_places,
+    a_missing_and_an_unknown_credential_are_told_apart,
+    disabled_and_expired_keys_say_so_on_every_route,
+    a_key_stops_working_when_its_time_comes,
+    an_allow_list_matches_by_one_star_against_the_name_the_caller_sent,
+    an_address_outside_the_list_is_refused_without_naming_the_list,
+    a_forwarded_address_counts_only_from_a_trusted_peer,
 }
 
-#[tokio::test]
-async fn a_credential_is_read_from_the_bearer_first_and_never_from_two_places() {
-    let gateway = setup().await.start().await;
+async fn setup(door: Door) -> Setup {
+    door.setup(&Upstream::doing(replies::json(200, CHAT_ANSWER)).await)
+}
+
+async fn a_credential_is_read_from_the_bearer_first_and_never_from_two_places(door: Door) {
+    let gateway = setup(door).await.start().await;
     let good = format!("Bearer {CALLER}");
     let padded = format!("Bearer   {CALLER}  ");
     let lower = format!("bearer {CALLER}");
@@ -46,9 +56,8 @@ async fn a_credential_is_read_from_the_bearer_first_and_never_from_two_places() 
     }
 }
 
-#[tokio::test]
-async fn a_missing_and_an_unknown_credential_are_told_apart() {
-    let gateway = setup().await.start().await;
+async fn a_missing_and_an_unknown_credential_are_told_apart(door: Door) {
+    let gateway = setup(door).await.start().await;
     for target in ["/v1/chat/completions", "/v1/messages"] {
         let missing = gateway.ask(&Request::post(target, CHAT)).await;
         let message = missing.error_field("message");
@@ -59,9 +68,8 @@ async fn a_missing_and_an_unknown_credential_are_told_apart() {
     }
 }
 
-#[tokio::test]
-async fn disabled_and_expired_keys_say_so_on_every_route() {
-    let setup = setup()
+async fn disabled_and_expired_keys_say_so_on_every_route(door: Door) {
+    let setup = setup(door)
         .await
         .api_key("off", "sk-off", json!({"allowed_models": ["*"], "disabled": true}))
         .api_key("old", "sk-old", json!({"allowed_models": ["*"], "expires_at": "2020-01-01T00:00:00Z"}))
@@ -83,10 +91,9 @@ async fn disabled_and_expired_keys_say_so_on_every_route() {
     assert_eq!(gateway.ask(&Request::get("/v1/models").bearer("sk-later")).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_key_stops_working_when_its_time_comes() {
-    let soon = whole_second_in(4);
-    let setup = setup().await.api_key(
+async fn a_key_stops_working_when_its_time_comes(door: Door) {
+    let soon = whole_second_in(2);
+    let setup = setup(door).await.api_key(
         "brief",
         "sk-brief",
         json!({"allowed_models": ["*"], "expires_at": stamp(soon)}),
@@ -131,9 +138,8 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-#[tokio::test]
-async fn an_allow_list_matches_by_one_star_against_the_name_the_caller_sent() {
-    let setup = setup()
+async fn an_allow_list_matches_by_one_star_against_the_name_the_caller_sent(door: Door) {
+    let setup = setup(door)
         .await
         .model("team/alpha", json!({}))
         .model("team/beta", json!({}))
@@ -160,9 +166,8 @@ async fn an_allow_list_matches_by_one_star_against_the_name_the_caller_sent() {
     }
 }
 
-#[tokio::test]
-async fn an_address_outside_the_list_is_refused_without_naming_the_list() {
-    let setup = setup()
+async fn an_address_outside_the_list_is_refused_without_naming_the_list(door: Door) {
+    let setup = setup(door)
         .await
         .model("inside", json!({"allowed_cidrs": ["127.0.0.0/8"]}))
         .model("outside", json!({"allowed_cidrs": ["10.1.2.0/24"]}));
@@ -178,10 +183,9 @@ async fn an_address_outside_the_list_is_refused_without_naming_the_list() {
     }
 }
 
-#[tokio::test]
-async fn a_forwarded_address_counts_only_from_a_trusted_peer() {
+async fn a_forwarded_address_counts_only_from_a_trusted_peer(door: Door) {
     for (trusted, status) in [(json!([]), 403), (json!(["127.0.0.1"]), 200)] {
-        let setup = setup().await.model("office", json!({"allowed_cidrs": ["10.1.2.0/24"]}));
+        let setup = setup(door).await.model("office", json!({"allowed_cidrs": ["10.1.2.0/24"]}));
         let gateway = setup.config("proxy.real_ip.trusted_proxies", trusted).start().await;
         let body = json!({"model": "office", "messages": [{"role": "user", "content": "x"}]}).to_string();
         let request = Request::post("/v1/chat/completions", body).bearer(CALLER);

@@ -3,20 +3,26 @@
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::gateway::{command, run};
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
+
+through_every_door! {
+    the_environment_overrides_the_file,
+    a_request_id_is_taken_from_the_headers_listed_in_their_order,
+    a_path_is_rewritten_once_before_it_is_routed,
+    the_access_log_can_be_switched_off,
+}
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions", CHAT).bearer(CALLER)
 }
 
-#[tokio::test]
-async fn the_environment_overrides_the_file() {
+async fn the_environment_overrides_the_file(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let mut setup = Setup::new(&upstream).config("proxy.request_body_limit_bytes", 1_000_000);
+    let mut setup = door.setup(&upstream).config("proxy.request_body_limit_bytes", 1_000_000);
     setup.env.push(("AISIX_PROXY__REQUEST_BODY_LIMIT_BYTES".into(), "10".into()));
     setup.env.push(("AISIX_PROXY__REQUEST_ID__ACCEPT_HEADERS".into(), "x-one, x-two".into()));
     let gateway = setup.start().await;
@@ -34,12 +40,11 @@ async fn an_unknown_variable_of_ours_stops_the_start() {
     assert!(stderr.to_uppercase().contains("AISIX_PROXY__ADRR"), "{stderr}");
 }
 
-#[tokio::test]
-async fn a_request_id_is_taken_from_the_headers_listed_in_their_order() {
+async fn a_request_id_is_taken_from_the_headers_listed_in_their_order(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let accept = json!(["x-first", "x-second"]);
     let gateway =
-        Setup::new(&upstream).config("proxy.request_id", json!({"accept_headers": accept})).start().await;
+        door.setup(&upstream).config("proxy.request_id", json!({"accept_headers": accept})).start().await;
     let request = chat().header("x-second", "two").header("x-aisix-request-id", "unlisted");
     let answer = gateway.ask(&request).await;
     assert_eq!(answer.header("x-aisix-request-id"), Some("two"));
@@ -48,21 +53,19 @@ async fn a_request_id_is_taken_from_the_headers_listed_in_their_order() {
     assert_eq!(answer.header("x-aisix-request-id"), Some("one"));
 }
 
-#[tokio::test]
-async fn a_path_is_rewritten_once_before_it_is_routed() {
+async fn a_path_is_rewritten_once_before_it_is_routed(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let rules = json!([{"match": "^/tenants/([a-z]+)/chat$", "rewrite": "/v1/chat/completions"}]);
-    let gateway = Setup::new(&upstream).config("proxy.url_rewrites", rules).start().await;
+    let gateway = door.setup(&upstream).config("proxy.url_rewrites", rules).start().await;
     let mut request = chat();
     request.target = "/tenants/blue/chat?x=1".into();
     let answer = gateway.ask(&request).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-#[tokio::test]
-async fn the_access_log_can_be_switched_off() {
+async fn the_access_log_can_be_switched_off(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let mut gateway = Setup::new(&upstream).config("observability.access_log", false).start().await;
+    let mut gateway = door.setup(&upstream).config("observability.access_log", false).start().await;
     gateway.ask(&chat()).await;
     gateway.signal(rustix::process::Signal::TERM);
     gateway.exit().await;

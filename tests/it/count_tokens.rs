@@ -3,17 +3,22 @@
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
+
+through_every_door! {
+    the_body_changes_in_model_alone_and_the_answer_not_at_all,
+    counting_is_not_accounted_as_tokens,
+    its_errors_wear_the_anthropic_envelope,
+}
 
 const COUNT: &str = r#"{"messages":[{"role":"user","content":"h\u00e9llo"}], "model":"claude", "tools":[]}"#;
 
-#[tokio::test]
-async fn the_body_changes_in_model_alone_and_the_answer_not_at_all() {
+async fn the_body_changes_in_model_alone_and_the_answer_not_at_all(door: Door) {
     let upstream = Upstream::doing(replies::json(200, "{\"input_tokens\": 14, \"x_new\":1.0}")).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     for target in
         ["/v1/messages/count_tokens", "/v1/messages/count_tokens?beta=true", "/messages/count_tokens/"]
     {
@@ -26,10 +31,9 @@ async fn the_body_changes_in_model_alone_and_the_answer_not_at_all() {
     }
 }
 
-#[tokio::test]
-async fn counting_is_not_accounted_as_tokens() {
+async fn counting_is_not_accounted_as_tokens(door: Door) {
     let upstream = Upstream::doing(replies::json(200, "{\"input_tokens\":14}")).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let request = Request::post("/v1/messages/count_tokens", COUNT).bearer(CALLER);
     gateway.ask(&request.header("x-aisix-request-id", "it-count")).await;
     let line = gateway.log.access("it-count").await;
@@ -38,10 +42,9 @@ async fn counting_is_not_accounted_as_tokens() {
     assert_eq!(gateway.scrape().await.sum("aisix_llm_input_tokens_total", &[]), 0.0);
 }
 
-#[tokio::test]
-async fn its_errors_wear_the_anthropic_envelope() {
+async fn its_errors_wear_the_anthropic_envelope(door: Door) {
     let upstream = Upstream::doing(replies::json(200, "{\"input_tokens\":14}")).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let to = |body: &str| Request::post("/v1/messages/count_tokens", body);
     let unknown = COUNT.replace("claude", "nowhere");
     let other = json!({"model": "chat", "messages": [{"role": "user", "content": "x"}]}).to_string();

@@ -1,18 +1,40 @@
-//! HTTP/1.1 bodies and connections at the edge of the rules: what is served, what is refused, and what becomes of
-//! the connection.
+//! HTTP/1.1 bodies at the edge of the rules: what is served, what is refused, and what that does to the connection.
 
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, Request};
+use crate::support::door::{
+    Door, through_both_http_1_doors, through_both_http_1_doors_and_tls, through_every_door,
+};
 use crate::support::fixtures::*;
 use crate::support::gateway::Gateway;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
 
-async fn gateway_with(changes: &[(&str, Value)]) -> (Gateway, Upstream) {
+through_every_door! {
+    a_slow_body_that_makes_progress_is_bounded_by_its_total_time_alone,
+    a_body_of_exactly_the_limit_is_served,
+}
+
+through_both_http_1_doors_and_tls! {
+    a_request_arriving_byte_by_byte_is_served,
+    a_caller_who_expects_100_is_told_to_continue_before_sending,
+    a_stalled_body_is_answered_with_408_and_the_close,
+    a_body_over_the_limit_is_refused_without_being_read,
+    chunk_extensions_and_trailers_are_accepted_and_go_nowhere,
+}
+
+through_both_http_1_doors! {
+    a_caller_who_expects_100_is_refused_before_sending,
+    ambiguous_lengths_are_refused_and_end_the_connection,
+    a_caller_who_expects_100_may_send_at_once,
+    broken_chunks_are_refused_and_end_the_connection,
+    what_was_smuggled_behind_a_refused_request_is_never_served,
+}
+
+async fn gateway_with(door: Door, changes: &[(&str, Value)]) -> (Gateway, Upstream) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let mut setup = Setup::new(&upstream);
+    let mut setup = door.setup(&upstream);
     for (path, value) in changes {
         setup = setup.config(path, value.clone());
     }
@@ -32,9 +54,8 @@ fn framed(framing: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-#[tokio::test]
-async fn a_request_arriving_byte_by_byte_is_served() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn a_request_arriving_byte_by_byte_is_served(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     let mut client = gateway.client().await;
     for byte in chat().bytes() {
         client.write(&[byte]).await;
@@ -42,9 +63,8 @@ async fn a_request_arriving_byte_by_byte_is_served() {
     assert_eq!(client.answer().await.status, 200);
 }
 
-#[tokio::test]
-async fn a_caller_who_expects_100_is_told_to_continue_before_sending() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn a_caller_who_expects_100_is_told_to_continue_before_sending(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     let mut client = gateway.client().await;
     let request = chat().header("expect", "100-continue");
     client.write(&request.head_bytes()).await;
@@ -54,9 +74,8 @@ async fn a_caller_who_expects_100_is_told_to_continue_before_sending() {
     client.assert_kept().await;
 }
 
-#[tokio::test]
-async fn a_caller_who_expects_100_is_refused_before_sending() {
-    let (gateway, _) = gateway_with(&[("proxy.request_body_limit_bytes", json!(100))]).await;
+async fn a_caller_who_expects_100_is_refused_before_sending(door: Door) {
+    let (gateway, _) = gateway_with(door, &[("proxy.request_body_limit_bytes", json!(100))]).await;
     let unauthenticated = Request::post("/v1/chat/completions", "{}").header("expect", "100-continue");
     let large = chat().header("expect", "100-continue");
     for (request, status) in [(unauthenticated, 401), (large, 413)] {
@@ -66,8 +85,17 @@ async fn a_caller_who_expects_100_is_refused_before_sending() {
     }
 }
 
-#[tokio::test]
-async fn ambiguous_lengths_are_refused_and_end_the_connection() {
+async fn a_caller_who_expects_100_may_send_at_once(door: Door) {
+    let (gateway, upstream) = gateway_with(door, &[]).await;
+    let mut client = gateway.client().await;
+    for _ in 0..3 {
+        client.write(&chat().header("expect", "100-continue").bytes()).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert_eq!(upstream.count(), 3);
+}
+
+async fn ambiguous_lengths_are_refused_and_end_the_connection(door: Door) {
     let length = CHAT.len();
     let cases = [
         ("different lengths", format!("content-length: {length}\r\ncontent-length: 5\r\n")),
@@ -87,7 +115,7 @@ async fn ambiguous_lengths_are_refused_and_end_the_connection() {
         ("chunks twice", "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n".to_owned()),
     ];
     for (what, framing) in cases {
-        let (gateway, upstream) = gateway_with(&[]).await;
+        let (gateway, upstream) = gateway_with(door, &[]).await;
         let mut client = gateway.client().await;
         client.write(&framed(&framing, CHAT)).await;
         let head = client.head().await;
@@ -98,8 +126,7 @@ async fn ambiguous_lengths_are_refused_and_end_the_connection() {
     }
 }
 
-#[tokio::test]
-async fn broken_chunks_are_refused_and_end_the_connection() {
+async fn broken_chunks_are_refused_and_end_the_connection(door: Door) {
     let endless = "1".repeat(100_000);
     let bodies = [
         endless.as_str(),
@@ -112,7 +139,7 @@ async fn broken_chunks_are_refused_and_end_the_connection() {
         "\r\n\r\n",
     ];
     for body in bodies {
-        let (gateway, upstream) = gateway_with(&[("proxy.body_timeout_ms", json!(500))]).await;
+        let (gateway, upstream) = gateway_with(door, &[("proxy.body_timeout_ms", json!(500))]).await;
         let mut client = gateway.client().await;
         client.write(&framed("transfer-encoding: chunked\r\n", body)).await;
         let head = client.head().await;
@@ -123,70 +150,8 @@ async fn broken_chunks_are_refused_and_end_the_connection() {
     }
 }
 
-#[tokio::test]
-async fn pipelined_requests_are_answered_in_order() {
-    let (gateway, upstream) = gateway_with(&[]).await;
-    let mut client = gateway.client().await;
-    let mut bytes = chat().header("x-aisix-request-id", "one").bytes();
-    bytes.extend(Request::get("/livez").header("x-aisix-request-id", "two").bytes());
-    bytes.extend(chat().header("x-aisix-request-id", "three").chunked(9));
-    bytes.extend(Request::get("/v1/models").bearer(CALLER).header("x-aisix-request-id", "four").bytes());
-    client.write(&bytes).await;
-    for id in ["one", "two", "three", "four"] {
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.header("x-aisix-request-id")), (200, Some(id)));
-    }
-    assert_eq!(upstream.count(), 2);
-}
-
-#[tokio::test]
-async fn stray_line_ends_around_requests_are_forgiven() {
-    let (gateway, _) = gateway_with(&[]).await;
-    let mut client = gateway.client().await;
-    for _ in 0..2 {
-        client.write(b"\r\n").await;
-        client.write(&chat().bytes()).await;
-        client.write(b"\r\n").await;
-        assert_eq!(client.answer().await.status, 200);
-    }
-}
-
-#[tokio::test]
-async fn a_connection_survives_every_error_written_here() {
-    let (gateway, _) = gateway_with(&[]).await;
-    let with = |body: &str| Request::post("/v1/chat/completions", body).bearer(CALLER);
-    let cases = [
-        (Request::post("/v1/chat/completions", CHAT), 401),
-        (Request::post("/v1/nowhere", CHAT).bearer(CALLER), 404),
-        (Request::get("/v1/messages").bearer(CALLER), 405),
-        (with("{"), 400),
-        (with(r#"{"model":"nowhere","messages":[{"role":"user","content":"x"}]}"#), 404),
-        (with(r#"{"model":"claude","messages":[{"role":"user","content":"x"}]}"#), 501),
-    ];
-    let mut client = gateway.client().await;
-    for (request, status) in cases {
-        let answer = client.ask(&request).await;
-        assert_eq!(answer.status, status, "{}", answer.text());
-        client.assert_kept().await;
-    }
-}
-
-#[tokio::test]
-async fn a_caller_who_asks_for_the_close_gets_it() {
-    let (gateway, _) = gateway_with(&[]).await;
-    let mut client = gateway.client().await;
-    let answer = client.ask(&chat().header("connection", "close")).await;
-    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    client.assert_closed().await;
-    let mut client = gateway.client().await;
-    client.write(b"GET /livez HTTP/1.0\r\n\r\n").await;
-    let rest = String::from_utf8(client.remainder().await).expect("UTF-8");
-    assert!(rest.contains(" 200 ") && rest.ends_with("ok"), "{rest}");
-}
-
-#[tokio::test]
-async fn a_stalled_body_is_answered_with_408_and_the_close() {
-    let (gateway, upstream) = gateway_with(&[("proxy.body_timeout_ms", json!(300))]).await;
+async fn a_stalled_body_is_answered_with_408_and_the_close(door: Door) {
+    let (gateway, upstream) = gateway_with(door, &[("proxy.body_timeout_ms", json!(300))]).await;
     for bytes in [chat().bytes(), chat().chunked(50)] {
         let mut client = gateway.client().await;
         client.write(&bytes[..bytes.len() - 30]).await;
@@ -195,20 +160,20 @@ async fn a_stalled_body_is_answered_with_408_and_the_close() {
     assert_eq!(upstream.count(), 0);
 }
 
-#[tokio::test]
-async fn a_slow_body_that_makes_progress_is_bounded_by_its_total_time_alone() {
+async fn a_slow_body_that_makes_progress_is_bounded_by_its_total_time_alone(door: Door) {
     let times =
         |total: u64| [("proxy.body_timeout_ms", json!(2000)), ("proxy.body_total_timeout_ms", json!(total))];
     for (total, status) in [(60_000, 200), (300, 408)] {
-        let (gateway, _) = gateway_with(&times(total)).await;
-        let mut client = gateway.client().await;
+        let (gateway, _) = gateway_with(door, &times(total)).await;
+        let mut caller = gateway.caller().await;
         let request = chat();
-        client.write(&request.head_bytes()).await;
-        for piece in request.body.chunks(request.body.len().div_ceil(8)) {
+        caller.begin_part(&request, 0).await;
+        let mut pieces = request.body.chunks(request.body.len().div_ceil(8)).peekable();
+        while let Some(piece) = pieces.next() {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            client.write_anyway(piece).await;
+            caller.more(piece, pieces.peek().is_none()).await;
         }
-        assert_eq!(client.head().await.status, status, "total {total} ms");
+        assert_eq!(caller.head().await.status, status, "total {total} ms");
     }
 }
 
@@ -218,9 +183,8 @@ async fn assert_timeout(client: &mut Client) {
     client.assert_closed().await;
 }
 
-#[tokio::test]
-async fn a_body_over_the_limit_is_refused_without_being_read() {
-    let (gateway, upstream) = gateway_with(&[("proxy.request_body_limit_bytes", json!(1000))]).await;
+async fn a_body_over_the_limit_is_refused_without_being_read(door: Door) {
+    let (gateway, upstream) = gateway_with(door, &[("proxy.request_body_limit_bytes", json!(1000))]).await;
     let routes = [("/v1/chat/completions", "invalid_request_error"), ("/v1/messages", "request_too_large")];
     for (target, kind) in routes {
         let mut client = gateway.client().await;
@@ -238,38 +202,19 @@ async fn a_body_over_the_limit_is_refused_without_being_read() {
     assert_eq!(upstream.count(), 0);
 }
 
-#[tokio::test]
-async fn a_body_of_exactly_the_limit_is_served() {
-    let (gateway, _) = gateway_with(&[("proxy.request_body_limit_bytes", json!(CHAT.len()))]).await;
-    let mut client = gateway.client().await;
-    for bytes in [chat().bytes(), chat().chunked(33)] {
-        client.write(&bytes).await;
-        assert_eq!(client.answer().await.status, 200);
-    }
+async fn a_body_of_exactly_the_limit_is_served(door: Door) {
+    let (gateway, _) = gateway_with(door, &[("proxy.request_body_limit_bytes", json!(CHAT.len()))]).await;
+    let mut caller = gateway.caller().await;
+    assert_eq!(caller.ask(&chat()).await.status, 200);
+    assert_eq!(caller.ask_in_pieces(&chat(), 33).await.status, 200);
     let mut longer = chat();
     longer.body.push(b' ');
-    assert_eq!(client.ask(&longer).await.status, 413);
+    assert_eq!(caller.ask(&longer).await.status, 413);
+    assert_eq!(gateway.caller().await.ask_in_pieces(&longer, 33).await.status, 413);
 }
 
-#[tokio::test]
-async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-    let (gateway, upstream) = gateway_with(&[("downstream.idle_timeout_secs", json!(1))]).await;
-    let mut client = gateway.client().await;
-    client.assert_kept().await;
-    client.assert_closed().await;
-    let gate = crate::support::upstream::Gate::closed();
-    upstream.always(replies::gated_stream(CHAT_FRAMES, &gate));
-    let mut client = gateway.client().await;
-    client.open(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
-    client.event().await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    gate.open();
-    assert!(client.events().await.last().is_some_and(|last| last.contains("[DONE]")));
-}
-
-#[tokio::test]
-async fn chunk_extensions_and_trailers_are_accepted_and_go_nowhere() {
-    let (gateway, upstream) = gateway_with(&[]).await;
+async fn chunk_extensions_and_trailers_are_accepted_and_go_nowhere(door: Door) {
+    let (gateway, upstream) = gateway_with(door, &[]).await;
     let mut client = gateway.client().await;
     let length = CHAT.len();
     let body = format!("{length:X};name=\"value\"\r\n{CHAT}\r\n0;last\r\nx-trailer: 1\r\n\r\n");
@@ -280,9 +225,8 @@ async fn chunk_extensions_and_trailers_are_accepted_and_go_nowhere() {
     client.assert_kept().await;
 }
 
-#[tokio::test]
-async fn what_was_smuggled_behind_a_refused_request_is_never_served() {
-    let (gateway, upstream) = gateway_with(&[]).await;
+async fn what_was_smuggled_behind_a_refused_request_is_never_served(door: Door) {
+    let (gateway, upstream) = gateway_with(door, &[]).await;
     let hidden = String::from_utf8(chat().bytes()).expect("UTF-8");
     let cases = [
         framed("content-length: 4\r\ntransfer-encoding: chunked\r\n", &format!("0\r\n\r\n{hidden}")),

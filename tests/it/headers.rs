@@ -3,10 +3,24 @@
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::replies;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
+
+through_every_door! {
+    the_upstream_sees_the_providers_credential_and_nothing_of_the_caller,
+    what_vendors_invent_passes_unless_the_operator_lists_what_may,
+    default_headers_are_added_and_not_overwritten_by_the_caller,
+    header_templates_are_filled_and_unresolved_ones_drop_their_header,
+    the_providers_limits_and_ids_come_back_and_its_cookies_do_not,
+    every_answer_carries_ids_and_the_server_name,
+    an_unacceptable_request_id_is_replaced,
+    a_query_travels_unless_it_could_hold_a_key,
+    vendor_versions_of_the_caller_reach_the_upstream_once,
+    the_upstream_is_told_which_kind_of_answer_is_wanted,
+}
 
 /// What a caller may send and no upstream must ever see.
 const STAYS_OUTSIDE: &[(&str, &str)] = &[
@@ -24,10 +38,9 @@ const STAYS_OUTSIDE: &[(&str, &str)] = &[
     ("x-forwarded-for", "10.0.0.1"),
 ];
 
-#[tokio::test]
-async fn the_upstream_sees_the_providers_credential_and_nothing_of_the_caller() {
+async fn the_upstream_sees_the_providers_credential_and_nothing_of_the_caller(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let mut request = Request::post("/v1/chat/completions", CHAT).bearer(CALLER);
     for (name, value) in STAYS_OUTSIDE {
         request = request.header(name, value);
@@ -50,14 +63,13 @@ async fn the_upstream_sees_the_providers_credential_and_nothing_of_the_caller() 
     }
 }
 
-#[tokio::test]
-async fn what_vendors_invent_passes_unless_the_operator_lists_what_may() {
+async fn what_vendors_invent_passes_unless_the_operator_lists_what_may(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let listed = json!(["X-Feature-*", "cookie", "x-stainless-lang", "x-api-key"]);
     for (list, beta) in [(json!([]), Some("assistants=v9")), (listed, None)] {
         let rules = json!({"forward_client_headers": list});
         let gateway =
-            Setup::new(&upstream).change("provider_keys", "openai-up", "request", rules).start().await;
+            door.setup(&upstream).change("provider_keys", "openai-up", "request", rules).start().await;
         let request = Request::post("/v1/chat/completions", CHAT)
             .bearer(CALLER)
             .header("X-Feature-One", "1")
@@ -73,11 +85,10 @@ async fn what_vendors_invent_passes_unless_the_operator_lists_what_may() {
     }
 }
 
-#[tokio::test]
-async fn default_headers_are_added_and_not_overwritten_by_the_caller() {
+async fn default_headers_are_added_and_not_overwritten_by_the_caller(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let rules = json!({"default_headers": {"x-team": "blue", "x-both": "default"}});
-    let gateway = Setup::new(&upstream).change("provider_keys", "openai-up", "request", rules).start().await;
+    let gateway = door.setup(&upstream).change("provider_keys", "openai-up", "request", rules).start().await;
     let request = Request::post("/v1/chat/completions", CHAT).bearer(CALLER).header("x-both", "client");
     gateway.ask(&request).await;
     let seen = upstream.last();
@@ -85,14 +96,13 @@ async fn default_headers_are_added_and_not_overwritten_by_the_caller() {
     assert_eq!(seen.headers.count("x-both"), 1);
 }
 
-#[tokio::test]
-async fn header_templates_are_filled_and_unresolved_ones_drop_their_header() {
+async fn header_templates_are_filled_and_unresolved_ones_drop_their_header(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let rules = json!({"default_headers": {
         "x-caller": "k=${request.api_key.name}", "x-id": "${request.id}", "x-model": "${model.name}",
         "x-team": "${request.api_key.team_id}",
     }});
-    let gateway = Setup::new(&upstream).change("provider_keys", "openai-up", "request", rules);
+    let gateway = door.setup(&upstream).change("provider_keys", "openai-up", "request", rules);
     let gateway = escape_templates(gateway).start().await;
     let request = Request::post("/v1/chat/completions", CHAT).bearer(CALLER);
     gateway.ask(&request.header("x-aisix-request-id", "it-template")).await;
@@ -110,8 +120,7 @@ fn escape_templates(mut setup: Setup) -> Setup {
     setup
 }
 
-#[tokio::test]
-async fn the_providers_limits_and_ids_come_back_and_its_cookies_do_not() {
+async fn the_providers_limits_and_ids_come_back_and_its_cookies_do_not(door: Door) {
     let passing = [
         ("openai-processing-ms", "12"),
         ("x-ratelimit-remaining-requests", "99"),
@@ -121,7 +130,7 @@ async fn the_providers_limits_and_ids_come_back_and_its_cookies_do_not() {
     let kept_back = [("set-cookie", "a=b"), ("server", "cloud"), ("x-internal", "1"), ("alt-svc", "h3")];
     let all: Vec<_> = passing.into_iter().chain(kept_back).collect();
     let upstream = Upstream::doing(replies::answer(200, &all, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let answer = gateway.ask(&Request::post("/v1/chat/completions", CHAT).bearer(CALLER)).await;
     for (name, value) in passing {
         assert_eq!(answer.header(name), Some(value), "{name}");
@@ -134,10 +143,9 @@ async fn the_providers_limits_and_ids_come_back_and_its_cookies_do_not() {
     assert_eq!(line.text("provider_request_id"), "req_upstream");
 }
 
-#[tokio::test]
-async fn every_answer_carries_ids_and_the_server_name() {
+async fn every_answer_carries_ids_and_the_server_name(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let chat = |body: &str| Request::post("/v1/chat/completions", body).bearer(CALLER);
     let cases = [
         (chat(CHAT), "x-request-id"),
@@ -157,10 +165,9 @@ async fn every_answer_carries_ids_and_the_server_name() {
     }
 }
 
-#[tokio::test]
-async fn an_unacceptable_request_id_is_replaced() {
+async fn an_unacceptable_request_id_is_replaced(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let long = "x".repeat(257);
     for bad in ["", "with space", long.as_str()] {
         let request = Request::get("/v1/models").bearer(CALLER).header("x-aisix-request-id", bad);
@@ -170,10 +177,9 @@ async fn an_unacceptable_request_id_is_replaced() {
     }
 }
 
-#[tokio::test]
-async fn a_query_travels_unless_it_could_hold_a_key() {
+async fn a_query_travels_unless_it_could_hold_a_key(door: Door) {
     let upstream = Upstream::doing(replies::json(200, MESSAGE_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let cases = [
         ("?beta=true", "/v1/messages?beta=true"),
         ("?beta=true&key=sk-of-the-caller", "/v1/messages"),
@@ -186,10 +192,9 @@ async fn a_query_travels_unless_it_could_hold_a_key() {
     }
 }
 
-#[tokio::test]
-async fn vendor_versions_of_the_caller_reach_the_upstream_once() {
+async fn vendor_versions_of_the_caller_reach_the_upstream_once(door: Door) {
     let upstream = Upstream::doing(replies::json(200, MESSAGE_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let request = Request::post("/v1/messages", MESSAGE)
         .bearer(CALLER)
         .header("anthropic-version", "2099-01-01")
@@ -201,10 +206,9 @@ async fn vendor_versions_of_the_caller_reach_the_upstream_once() {
     assert_eq!(seen.headers.count("anthropic-version"), 1);
 }
 
-#[tokio::test]
-async fn the_upstream_is_told_which_kind_of_answer_is_wanted() {
+async fn the_upstream_is_told_which_kind_of_answer_is_wanted(door: Door) {
     let upstream = Upstream::queue([replies::json(200, CHAT_ANSWER), replies::stream(CHAT_FRAMES)]).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     for (body, accept) in [(CHAT, "application/json"), (CHAT_STREAM_REQUEST, "text/event-stream")] {
         gateway.ask(&Request::post("/v1/chat/completions", body).bearer(CALLER)).await;
         assert_eq!(upstream.last().header("accept"), Some(accept));

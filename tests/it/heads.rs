@@ -3,16 +3,39 @@
 use serde_json::json;
 
 use crate::support::client::{Client, Request};
+use crate::support::door::{
+    Door, through_both_http_1_doors, through_both_http_1_doors_and_tls, through_every_door,
+};
 use crate::support::fixtures::*;
 use crate::support::gateway::Gateway;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
 
-async fn gateway_with(changes: &[(&str, serde_json::Value)]) -> (Gateway, Upstream) {
+through_every_door! {
+    a_request_for_the_head_alone_gets_no_more,
+    as_many_fields_as_any_client_sends_are_served_and_a_flood_of_them_is_refused,
+}
+
+through_both_http_1_doors_and_tls! {
+    a_slow_head_is_answered_with_408_and_the_close_on_any_request_of_a_connection,
+    a_refused_head_is_answered_like_any_request_and_logged,
+}
+
+through_both_http_1_doors! {
+    malformed_heads_are_refused_and_end_the_connection,
+    a_head_that_trickles_is_not_kept_alive_by_its_trickle,
+    an_oversized_head_is_refused,
+    a_target_in_absolute_form_is_served,
+    a_wish_to_upgrade_is_answered_at_once,
+    verbs_of_other_protocols_are_refused_under_our_own_name,
+    a_silent_connection_is_closed_without_a_word,
+    bodies_where_none_belongs_are_stepped_over,
+}
+
+async fn gateway_with(door: Door, changes: &[(&str, serde_json::Value)]) -> (Gateway, Upstream) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let setup =
-        changes.iter().fold(Setup::new(&upstream), |setup, (path, value)| setup.config(path, value.clone()));
+        changes.iter().fold(door.setup(&upstream), |setup, (path, value)| setup.config(path, value.clone()));
     (setup.start().await, upstream)
 }
 
@@ -26,8 +49,7 @@ async fn assert_timeout(client: &mut Client) {
     client.assert_closed().await;
 }
 
-#[tokio::test]
-async fn malformed_heads_are_refused_and_end_the_connection() {
+async fn malformed_heads_are_refused_and_end_the_connection(door: Door) {
     let heads: &[&[u8]] = &[
         b"NONSENSE\r\n\r\n",
         b"GET /livez HTTP/9.9\r\nhost: x\r\n\r\n",
@@ -36,7 +58,7 @@ async fn malformed_heads_are_refused_and_end_the_connection() {
         b"GET /livez HTTP/1.1\r\nhost: x\r\nbad\x00name: y\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ];
-    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(500))]).await;
+    let (gateway, _) = gateway_with(door, &[("proxy.header_timeout_ms", json!(500))]).await;
     for head in heads {
         let mut client = gateway.client().await;
         client.write_anyway(head).await;
@@ -48,9 +70,8 @@ async fn malformed_heads_are_refused_and_end_the_connection() {
     assert_eq!(gateway.ask(&Request::get("/livez")).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_slow_head_is_answered_with_408_and_the_close_on_any_request_of_a_connection() {
-    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(300))]).await;
+async fn a_slow_head_is_answered_with_408_and_the_close_on_any_request_of_a_connection(door: Door) {
+    let (gateway, _) = gateway_with(door, &[("proxy.header_timeout_ms", json!(300))]).await;
     for requests_before in [0, 1] {
         let mut client = gateway.client().await;
         for _ in 0..requests_before {
@@ -61,9 +82,8 @@ async fn a_slow_head_is_answered_with_408_and_the_close_on_any_request_of_a_conn
     }
 }
 
-#[tokio::test]
-async fn a_head_that_trickles_is_not_kept_alive_by_its_trickle() {
-    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(400))]).await;
+async fn a_head_that_trickles_is_not_kept_alive_by_its_trickle(door: Door) {
+    let (gateway, _) = gateway_with(door, &[("proxy.header_timeout_ms", json!(400))]).await;
     let mut client = gateway.client().await;
     client.write(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     for _ in 0..20 {
@@ -78,9 +98,8 @@ async fn a_head_that_trickles_is_not_kept_alive_by_its_trickle() {
     );
 }
 
-#[tokio::test]
-async fn an_oversized_head_is_refused() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn an_oversized_head_is_refused(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     let large = "h".repeat(70_000);
     for request in
         [Request::get("/v1/models").header("x-large", &large), Request::get(&format!("/v1/models?{large}"))]
@@ -95,9 +114,36 @@ async fn an_oversized_head_is_refused() {
     assert_eq!(answer.status, 200);
 }
 
-#[tokio::test]
-async fn a_target_in_absolute_form_is_served() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn as_many_fields_as_any_client_sends_are_served_and_a_flood_of_them_is_refused(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
+    let with = |fields: usize| {
+        (0..fields).fold(Request::get("/v1/models").bearer(CALLER), |request, number| {
+            request.header(&format!("x-field-{number}"), "1")
+        })
+    };
+    assert_eq!(gateway.ask(&with(100)).await.status, 200);
+    // In HTTP/2 the bound is on the size of the list alone.
+    let flood = if door.is_http_2() { 3_000 } else { 300 };
+    let mut caller = gateway.caller().await;
+    assert_eq!(caller.ask(&with(flood)).await.status, 431);
+}
+
+async fn a_request_for_the_head_alone_gets_no_more(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
+    let mut caller = gateway.caller().await;
+    let cases = [("/livez", 200), ("/v1/models", 401), ("/v1/chat/completions", 405), ("/v1/nowhere", 404)];
+    for (target, status) in cases {
+        let answer = caller.ask(&Request::new("HEAD", target)).await;
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{target}");
+        caller.assert_kept().await;
+    }
+    let head = caller.ask(&Request::new("HEAD", "/v1/models").bearer(CALLER)).await;
+    let whole = caller.ask(&Request::get("/v1/models").bearer(CALLER)).await;
+    assert_eq!(head.header("content-length"), whole.header("content-length"));
+}
+
+async fn a_target_in_absolute_form_is_served(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     for target in ["http://gateway.test/v1/chat/completions", "/v1/chat/completions#fragment"] {
         let mut request = chat();
         request.target = target.to_owned();
@@ -106,9 +152,8 @@ async fn a_target_in_absolute_form_is_served() {
     }
 }
 
-#[tokio::test]
-async fn a_wish_to_upgrade_is_answered_at_once() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn a_wish_to_upgrade_is_answered_at_once(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     let request = Request::get("/v1/responses")
         .bearer(CALLER)
         .header("connection", "upgrade")
@@ -119,23 +164,8 @@ async fn a_wish_to_upgrade_is_answered_at_once() {
     assert!(matches!(answer.status, 404 | 405 | 426), "{}", answer.status);
 }
 
-#[tokio::test]
-async fn an_http_1_0_caller_may_keep_its_connection() {
-    let (gateway, _) = gateway_with(&[]).await;
-    let mut client = gateway.client().await;
-    for _ in 0..2 {
-        client.write(b"GET /livez HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
-        if answer.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("keep-alive")) {
-            return client.assert_closed().await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_refused_head_is_answered_like_any_request_and_logged() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn a_refused_head_is_answered_like_any_request_and_logged(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     let large = "h".repeat(70_000);
     let cases = [
         (format!("POST /v1/messages HTTP/1.1\r\nhost: a\r\nx-large: {large}\r\n\r\n"), 431, "request-id"),
@@ -156,9 +186,8 @@ async fn a_refused_head_is_answered_like_any_request_and_logged() {
     }
 }
 
-#[tokio::test]
-async fn verbs_of_other_protocols_are_refused_under_our_own_name() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn verbs_of_other_protocols_are_refused_under_our_own_name(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     for head in ["CONNECT a.test:443 HTTP/1.1", "TRACE / HTTP/1.1", "OPTIONS * HTTP/1.1"] {
         let mut client = gateway.client().await;
         client.write(format!("{head}\r\nhost: a.test\r\nconnection: close\r\n\r\n").as_bytes()).await;
@@ -169,9 +198,8 @@ async fn verbs_of_other_protocols_are_refused_under_our_own_name() {
     }
 }
 
-#[tokio::test]
-async fn a_silent_connection_is_closed_without_a_word() {
-    let (gateway, _) = gateway_with(&[("proxy.header_timeout_ms", json!(300))]).await;
+async fn a_silent_connection_is_closed_without_a_word(door: Door) {
+    let (gateway, _) = gateway_with(door, &[("proxy.header_timeout_ms", json!(300))]).await;
     gateway.client().await.assert_closed().await;
     let mut half_a_preface = gateway.client().await;
     half_a_preface.write(b"PRI * HTTP/2").await;
@@ -179,9 +207,8 @@ async fn a_silent_connection_is_closed_without_a_word() {
     assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408"), "{rest}");
 }
 
-#[tokio::test]
-async fn bodies_where_none_belongs_are_stepped_over() {
-    let (gateway, _) = gateway_with(&[]).await;
+async fn bodies_where_none_belongs_are_stepped_over(door: Door) {
+    let (gateway, _) = gateway_with(door, &[]).await;
     let mut client = gateway.client().await;
     let mut bytes = Request::get("/v1/models").bearer(CALLER).bytes();
     bytes.extend(Request::new("HEAD", "/v1/models").bearer(CALLER).bytes());

@@ -1,19 +1,13 @@
 //! HTTP/2 callers: the same answers as over HTTP/1.1, many at once, and a reset instead of a closed connection.
 
-use serde_json::json;
-
-use crate::support::certs::Authority;
-use crate::support::client::{Request, connect, connect_tls};
+use crate::support::client::{Client, Request, connect_tls};
+use crate::support::door::{Door, through_both_http_1_doors};
 use crate::support::fixtures::*;
-use crate::support::gateway::Gateway;
 use crate::support::h2::H2;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::{Gate, Script, Upstream};
 
-async fn prior_knowledge(gateway: &Gateway) -> H2 {
-    H2::over(connect(gateway.proxy).await).await
-}
+through_both_http_1_doors! { http_1_callers_are_still_served_where_http_2_is_off }
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions", CHAT).bearer(CALLER)
@@ -26,63 +20,28 @@ fn stream() -> Request {
 #[tokio::test]
 async fn plain_answers_errors_and_streams_share_a_connection() {
     let upstream = Upstream::queue([replies::json(200, CHAT_ANSWER), replies::stream(CHAT_FRAMES)]).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let h2 = prior_knowledge(&gateway).await;
-    let (status, headers, body) = h2.ask(&chat()).await;
-    assert_eq!((status, String::from_utf8(body).expect("UTF-8")), (200, aliased(CHAT_ANSWER)));
-    assert!(headers.contains_key("x-aisix-request-id") && headers.contains_key("x-request-id"));
+    let gateway = Door::Http2.setup(&upstream).start().await;
+    let h2 = gateway.entrance.h2().await;
+    let answer = h2.ask(&chat()).await;
+    assert_eq!((answer.status, answer.text()), (200, aliased(CHAT_ANSWER)));
+    assert!(answer.header("x-aisix-request-id").is_some() && answer.header("x-request-id").is_some());
     for name in ["connection", "transfer-encoding", "keep-alive"] {
-        assert!(!headers.contains_key(name), "{name} has no place in HTTP/2");
+        assert_eq!(answer.header(name), None, "{name} has no place in HTTP/2");
     }
-    let (status, _, body) = h2.ask(&Request::post("/v1/chat/completions", CHAT)).await;
-    let error: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!((status, &error["error"]["type"]), (401, &json!("invalid_api_key")));
-    let (status, _, body) = h2.ask(&stream()).await;
-    assert_eq!((status, String::from_utf8(body).expect("UTF-8")), (200, aliased(&CHAT_FRAMES.concat())));
-    let (status, _, body) = h2.ask(&Request::get("/livez")).await;
-    assert_eq!((status, body.as_slice()), (200, b"ok".as_slice()));
-}
-
-#[tokio::test]
-async fn every_event_arrives_before_the_next_is_released() {
-    let gate = Gate::closed();
-    let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let h2 = prior_knowledge(&gateway).await;
-    let mut reply = h2.open(&stream()).await;
-    for frame in CHAT_FRAMES {
-        let mut event = Vec::new();
-        while !event.ends_with(b"\n\n") {
-            event.extend_from_slice(&reply.piece().await.expect("an event"));
-        }
-        assert_eq!(String::from_utf8(event).expect("UTF-8"), aliased(frame));
-        gate.step();
-    }
-    assert_eq!(reply.piece().await, None);
-}
-
-#[tokio::test]
-async fn large_bodies_pass_the_flow_control_window() {
-    let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let h2 = prior_knowledge(&gateway).await;
-    for size in [65_535, 65_536, 200_000, 2 << 20] {
-        let body =
-            json!({"model": "chat", "messages": [{"role": "user", "content": "w".repeat(size)}]}).to_string();
-        let (status, _, _) =
-            h2.ask(&Request::post("/v1/chat/completions", body.clone()).bearer(CALLER)).await;
-        assert_eq!(status, 200);
-        let expected = body.replacen(r#""model":"chat""#, r#""model":"gpt-real""#, 1);
-        assert!(upstream.last().body == expected.as_bytes(), "{size} bytes arrive unchanged");
-    }
+    let refused = h2.ask(&Request::post("/v1/chat/completions", CHAT)).await;
+    assert_eq!((refused.status, refused.error_type().as_str()), (401, "invalid_api_key"));
+    let streamed = h2.ask(&stream()).await;
+    assert_eq!((streamed.status, streamed.text()), (200, aliased(&CHAT_FRAMES.concat())));
+    let probe = h2.ask(&Request::get("/livez")).await;
+    assert_eq!((probe.status, probe.text().as_str()), (200, "ok"));
 }
 
 #[tokio::test]
 async fn a_reset_stream_lets_its_upstream_go_and_leaves_the_others_alone() {
     let gate = Gate::closed();
     let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let h2 = prior_knowledge(&gateway).await;
+    let gateway = Door::Http2.setup(&upstream).start().await;
+    let h2 = gateway.entrance.h2().await;
     let mut left = h2.open(&stream().header("x-aisix-request-id", "it-reset")).await;
     left.piece().await;
     let mut kept = h2.open(&stream()).await;
@@ -99,10 +58,10 @@ async fn a_reset_stream_lets_its_upstream_go_and_leaves_the_others_alone() {
 #[tokio::test]
 async fn a_reset_before_the_head_lets_the_upstream_go() {
     let upstream = Upstream::doing(Script::reading().hang()).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let h2 = prior_knowledge(&gateway).await;
+    let gateway = Door::Http2.setup(&upstream).start().await;
+    let h2 = gateway.entrance.h2().await;
     let request = chat().header("x-aisix-request-id", "it-reset");
-    let waiting = tokio::spawn(async move { h2.ask(&request).await.0 });
+    let waiting = tokio::spawn(async move { h2.ask(&request).await.status });
     let seen = upstream.request(0).await;
     waiting.abort();
     seen.gone().await;
@@ -110,60 +69,43 @@ async fn a_reset_before_the_head_lets_the_upstream_go() {
 }
 
 #[tokio::test]
-async fn a_mid_stream_failure_is_told_in_the_stream() {
-    let script = replies::open_stream().send(replies::chunk(CHAT_FRAMES[0].as_bytes())).close();
-    let upstream = Upstream::doing(script).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let (status, _, body) = prior_knowledge(&gateway).await.ask(&stream()).await;
-    let text = String::from_utf8(body).expect("UTF-8");
-    assert_eq!(status, 200);
-    assert!(text.contains("event: error\n") && !text.contains("[DONE]"), "{text}");
-}
-
-#[tokio::test]
 async fn alpn_chooses_the_protocol_on_a_tls_listener() {
-    let authority = Authority::new("listener");
-    let identity = authority.issue("gateway");
-    let folder = tempfile::tempdir().expect("a folder");
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&certificate, &identity.certificate).expect("a file");
-    std::fs::write(&key, &identity.key).expect("a file");
-    let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let setup = Setup::new(&upstream).config("proxy.tls", json!({"cert_file": certificate, "key_file": key}));
-    let gateway = setup.start().await;
-    for (offered, chosen) in
-        [(&["h2", "http/1.1"][..], Some("h2")), (&["http/1.1"][..], Some("http/1.1")), (&[][..], None)]
-    {
-        let tls = connect_tls(gateway.proxy, authority.client(offered)).await;
-        let protocol = tls.get_ref().1.alpn_protocol().map(|p| String::from_utf8_lossy(p).into_owned());
-        assert_eq!(protocol.as_deref(), chosen, "offered {offered:?}");
-        let status = if chosen == Some("h2") {
-            H2::over(tls).await.ask(&chat()).await.0
-        } else {
-            crate::support::client::Client::over(Box::new(tls)).ask(&chat()).await.status
-        };
-        assert_eq!(status, 200, "offered {offered:?}");
+    for door in [Door::LeanTls, Door::PingoraTls] {
+        let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
+        let gateway = door.setup(&upstream).start().await;
+        let authority = gateway.authority.as_ref().expect("a listener of TLS");
+        for (offered, chosen) in
+            [(&["h2", "http/1.1"][..], Some("h2")), (&["http/1.1"][..], Some("http/1.1")), (&[][..], None)]
+        {
+            let tls = connect_tls(gateway.proxy, authority.client(offered)).await;
+            let protocol = tls.get_ref().1.alpn_protocol().map(|p| String::from_utf8_lossy(p).into_owned());
+            assert_eq!(protocol.as_deref(), chosen, "offered {offered:?}");
+            let answer = match chosen {
+                Some("h2") => H2::over(tls).await.ask(&chat()).await,
+                _ => Client::over(Box::new(tls)).ask(&chat()).await,
+            };
+            assert_eq!(answer.status, 200, "offered {offered:?}");
+        }
     }
 }
 
-#[tokio::test]
-async fn http_1_callers_are_still_served_where_http_2_is_off() {
+async fn http_1_callers_are_still_served_where_http_2_is_off(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).config("proxy.http2", false).start().await;
+    let gateway = door.setup(&upstream).config("proxy.http2", false).start().await;
     assert_eq!(gateway.ask(&chat()).await.status, 200);
 }
 
 #[tokio::test]
 async fn bodies_too_large_or_too_slow_are_refused() {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let setup = Setup::new(&upstream).config("proxy.request_body_limit_bytes", 1000);
+    let setup = Door::Http2.setup(&upstream).config("proxy.request_body_limit_bytes", 1000);
     let gateway = setup.config("proxy.body_timeout_ms", 300).start().await;
-    let h2 = prior_knowledge(&gateway).await;
+    let h2 = gateway.entrance.h2().await;
     let mut large = chat();
     large.body.resize(5000, b' ');
-    assert_eq!(h2.ask(&large).await.0, 413);
-    assert_eq!(h2.ask_slowly(&chat(), 30).await, 408);
-    assert_eq!(h2.ask(&chat()).await.0, 200, "the connection lives on");
+    assert_eq!(h2.ask(&large).await.status, 413);
+    assert_eq!(h2.begin_part(&chat(), 30).await.head().await.status, 408);
+    assert_eq!(h2.ask(&chat()).await.status, 200, "the connection lives on");
     assert_eq!(upstream.count(), 1);
 }
 
@@ -172,8 +114,8 @@ async fn a_drain_lets_a_running_stream_finish() {
     for _ in 0..8 {
         let gate = Gate::closed();
         let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-        let mut gateway = Setup::new(&upstream).start().await;
-        let mut reply = prior_knowledge(&gateway).await.open(&stream()).await;
+        let mut gateway = Door::Http2.setup(&upstream).start().await;
+        let mut reply = gateway.entrance.h2().await.open(&stream()).await;
         reply.piece().await;
         gateway.signal(rustix::process::Signal::TERM);
         let draining = || async { (gateway.probe("/readyz").await == 503).then_some(()) };

@@ -3,15 +3,20 @@
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
 
-#[tokio::test]
-async fn only_the_model_changes_on_the_way_up_and_on_the_way_back() {
+through_every_door! {
+    only_the_model_changes_on_the_way_up_and_on_the_way_back,
+    a_stream_arrives_event_by_event_with_the_alias_in_message_start,
+    an_alias_of_the_other_dialect_is_answered_with_not_implemented,
+}
+
+async fn only_the_model_changes_on_the_way_up_and_on_the_way_back(door: Door) {
     let upstream = Upstream::doing(replies::json(200, MESSAGE_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     for target in ["/v1/messages", "/v1/messages?beta=true", "/v1/messages/", "/messages"] {
         let answer = gateway.ask(&Request::post(target, MESSAGE).header("x-api-key", CALLER)).await;
         assert_eq!((answer.status, answer.text()), (200, aliased(MESSAGE_ANSWER)), "{target}");
@@ -24,26 +29,24 @@ async fn only_the_model_changes_on_the_way_up_and_on_the_way_back() {
     }
 }
 
-#[tokio::test]
-async fn a_stream_arrives_event_by_event_with_the_alias_in_message_start() {
+async fn a_stream_arrives_event_by_event_with_the_alias_in_message_start(door: Door) {
     let upstream = Upstream::doing(replies::stream(MESSAGE_FRAMES)).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let mut client = gateway.client().await;
-    let head = client.open(&Request::post("/v1/messages", MESSAGE_STREAM_REQUEST).bearer(CALLER)).await;
+    let gateway = door.setup(&upstream).start().await;
+    let mut caller = gateway.caller().await;
+    let head = caller.open(&Request::post("/v1/messages", MESSAGE_STREAM_REQUEST).bearer(CALLER)).await;
     assert_eq!(head.status, 200);
     let expected: Vec<String> = MESSAGE_FRAMES.iter().map(|frame| aliased(frame)).collect();
-    assert_eq!(client.events().await, expected);
+    assert_eq!(caller.events().await, expected);
     let sent = MESSAGE_STREAM_REQUEST.replacen(r#""model":"claude""#, r#""model":"claude-real""#, 1);
     assert_eq!(upstream.last().text(), sent);
     let line = gateway.log.access(head.headers.first("x-aisix-request-id").expect("a request id")).await;
     assert_eq!((line.number("prompt_tokens"), line.number("completion_tokens")), (Some(25), Some(15)));
-    client.assert_kept().await;
+    caller.assert_kept().await;
 }
 
-#[tokio::test]
-async fn an_alias_of_the_other_dialect_is_answered_with_not_implemented() {
+async fn an_alias_of_the_other_dialect_is_answered_with_not_implemented(door: Door) {
     let upstream = Upstream::doing(replies::json(200, MESSAGE_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let message = json!({"model": "chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
     let answer = gateway.ask(&Request::post("/v1/messages", message.to_string()).bearer(CALLER)).await;
     assert_eq!((answer.status, answer.error_type().as_str()), (501, "api_error"));

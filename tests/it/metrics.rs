@@ -3,12 +3,21 @@
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::eventually;
 use crate::support::fixtures::*;
 use crate::support::metrics::Scrape;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::{Gate, Upstream};
+
+through_every_door! {
+    the_families_appear_after_traffic_and_count_it,
+    what_a_caller_invents_never_becomes_a_label,
+    every_attempt_is_counted_where_it_went,
+    what_is_in_flight_is_counted_while_it_is,
+    a_body_over_the_limit_is_counted,
+    the_scrape_page_is_where_the_operator_put_it,
+}
 
 /// Families which any successful and any refused call must bring into being.
 const FAMILIES: &[&str] = &[
@@ -27,11 +36,10 @@ fn chat() -> Request {
     Request::post("/v1/chat/completions", CHAT).bearer(CALLER)
 }
 
-#[tokio::test]
-async fn the_families_appear_after_traffic_and_count_it() {
+async fn the_families_appear_after_traffic_and_count_it(door: Door) {
     let upstream = Upstream::queue([replies::json(200, CHAT_ANSWER), replies::stream(CHAT_FRAMES)]).await;
     upstream.always(replies::json(503, "{}"));
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     gateway.ask(&chat()).await;
     gateway.ask(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
     gateway.ask(&chat()).await;
@@ -53,10 +61,9 @@ async fn the_families_appear_after_traffic_and_count_it() {
     assert!(told.iter().all(|line| scrape.text.contains(line)));
 }
 
-#[tokio::test]
-async fn what_a_caller_invents_never_becomes_a_label() {
+async fn what_a_caller_invents_never_becomes_a_label(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).model("wild/*", json!({"model_name": "*"})).start().await;
+    let gateway = door.setup(&upstream).model("wild/*", json!({"model_name": "*"})).start().await;
     let invented = "zz9-plural-z-alpha";
     let body =
         |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "x"}]}).to_string();
@@ -84,10 +91,9 @@ async fn what_a_caller_invents_never_becomes_a_label() {
     assert!(scrape.sum("aisix_proxy_requests_total", &[("model", "unknown")]) >= 1.0, "{}", scrape.text);
 }
 
-#[tokio::test]
-async fn every_attempt_is_counted_where_it_went() {
+async fn every_attempt_is_counted_where_it_went(door: Door) {
     let upstream = Upstream::queue([replies::json(503, "{}"), replies::json(200, CHAT_ANSWER)]).await;
-    let gateway = Setup::new(&upstream).config("upstream.retries", 1).start().await;
+    let gateway = door.setup(&upstream).config("upstream.retries", 1).start().await;
     assert_eq!(gateway.ask(&chat()).await.status, 200);
     let labels = [("model", "chat"), ("upstream_model", "gpt-real"), ("provider", "openai")];
     eventually("two attempts", || async {
@@ -99,21 +105,20 @@ async fn every_attempt_is_counted_where_it_went() {
     .await;
 }
 
-#[tokio::test]
-async fn what_is_in_flight_is_counted_while_it_is() {
+async fn what_is_in_flight_is_counted_while_it_is(door: Door) {
     let gate = Gate::closed();
     let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let mut clients = Vec::new();
+    let gateway = door.setup(&upstream).start().await;
+    let mut callers = Vec::new();
     for _ in 0..3 {
-        let mut client = gateway.client().await;
-        client.open(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
-        clients.push(client);
+        let mut caller = gateway.caller().await;
+        caller.open(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
+        callers.push(caller);
     }
     assert_eq!(gateway.scrape().await.sum("aisix_proxy_in_flight_requests", &[]), 3.0);
     gate.open();
-    for client in &mut clients {
-        client.events().await;
+    for caller in &mut callers {
+        caller.events().await;
     }
     eventually("nothing in flight", || async {
         (gateway.scrape().await.sum("aisix_proxy_in_flight_requests", &[]) == 0.0).then_some(())
@@ -121,10 +126,9 @@ async fn what_is_in_flight_is_counted_while_it_is() {
     .await;
 }
 
-#[tokio::test]
-async fn a_body_over_the_limit_is_counted() {
+async fn a_body_over_the_limit_is_counted(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).config("proxy.request_body_limit_bytes", 10).start().await;
+    let gateway = door.setup(&upstream).config("proxy.request_body_limit_bytes", 10).start().await;
     assert_eq!(gateway.ask(&chat()).await.status, 413);
     eventually("the rejection", || async {
         let scrape = gateway.scrape().await;
@@ -133,11 +137,10 @@ async fn a_body_over_the_limit_is_counted() {
     .await;
 }
 
-#[tokio::test]
-async fn the_scrape_page_is_where_the_operator_put_it() {
+async fn the_scrape_page_is_where_the_operator_put_it(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let gateway =
-        Setup::new(&upstream).config("observability.metrics.prometheus.path", "own/path").start().await;
+        door.setup(&upstream).config("observability.metrics.prometheus.path", "own/path").start().await;
     let answer = Request::get("/own/path").send(gateway.metrics).await;
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").is_some_and(|kind| kind.contains("version=0.0.4")));

@@ -3,14 +3,23 @@
 use serde_json::{Value, json};
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::CALLER;
 use crate::support::replies;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
 
-async fn setup() -> Setup {
+through_every_door! {
+    the_list_is_sorted_filtered_and_without_patterns_or_groups,
+    the_shape_is_openais_unless_the_caller_speaks_anthropic,
+    a_refusal_wears_the_envelope_of_the_shape_asked_for,
+    groups_are_listed_when_the_operator_wants_and_calls_to_them_are_not_yet_served,
+    unknown_routes_and_wrong_verbs_are_told_apart,
+}
+
+async fn setup(door: Door) -> Setup {
     let upstream = Upstream::doing(replies::json(500, "{}")).await;
-    Setup::new(&upstream)
+    door.setup(&upstream)
         .model("a-first", json!({}))
         .model("wild-*", json!({"model_name": "*"}))
         .row("models", json!({"display_name": "many", "routing": {"targets": [{"model": "chat"}]}}))
@@ -22,9 +31,8 @@ fn ids(answer: &Value) -> Vec<&str> {
     answer["data"].as_array().expect("a list").iter().map(|m| m["id"].as_str().expect("an id")).collect()
 }
 
-#[tokio::test]
-async fn the_list_is_sorted_filtered_and_without_patterns_or_groups() {
-    let gateway = setup().await.start().await;
+async fn the_list_is_sorted_filtered_and_without_patterns_or_groups(door: Door) {
+    let gateway = setup(door).await.start().await;
     let cases =
         [(CALLER, vec!["a-first", "chat", "claude"]), ("sk-narrow", vec!["claude"]), ("sk-nothing", vec![])];
     for (key, expected) in cases {
@@ -34,9 +42,8 @@ async fn the_list_is_sorted_filtered_and_without_patterns_or_groups() {
     }
 }
 
-#[tokio::test]
-async fn the_shape_is_openais_unless_the_caller_speaks_anthropic() {
-    let gateway = setup().await.start().await;
+async fn the_shape_is_openais_unless_the_caller_speaks_anthropic(door: Door) {
+    let gateway = setup(door).await.start().await;
     for target in ["/v1/models", "/models", "/v1/models/", "/v1/models?limit=1000"] {
         let list = gateway.ask(&Request::get(target).bearer(CALLER)).await.json();
         assert_eq!(list["object"], "list", "{target}");
@@ -54,9 +61,8 @@ async fn the_shape_is_openais_unless_the_caller_speaks_anthropic() {
     assert!(first["display_name"].is_string() && first["created_at"].is_string());
 }
 
-#[tokio::test]
-async fn a_refusal_wears_the_envelope_of_the_shape_asked_for() {
-    let gateway = setup().await.start().await;
+async fn a_refusal_wears_the_envelope_of_the_shape_asked_for(door: Door) {
+    let gateway = setup(door).await.start().await;
     let answer = gateway.ask(&Request::get("/v1/models")).await;
     assert_eq!((answer.status, answer.error_type().as_str()), (401, "invalid_api_key"));
     let answer = gateway.ask(&Request::get("/v1/models").header("anthropic-version", "2023-06-01")).await;
@@ -64,9 +70,8 @@ async fn a_refusal_wears_the_envelope_of_the_shape_asked_for() {
     assert_eq!(answer.json()["type"], "error");
 }
 
-#[tokio::test]
-async fn groups_are_listed_when_the_operator_wants_and_calls_to_them_are_not_yet_served() {
-    let gateway = setup().await.config("models.show_routing", true).start().await;
+async fn groups_are_listed_when_the_operator_wants_and_calls_to_them_are_not_yet_served(door: Door) {
+    let gateway = setup(door).await.config("models.show_routing", true).start().await;
     let answer = gateway.ask(&Request::get("/v1/models").bearer(CALLER)).await;
     assert_eq!(ids(&answer.json()), ["a-first", "chat", "claude", "many"]);
     let body = json!({"model": "many", "messages": [{"role": "user", "content": "x"}]}).to_string();
@@ -74,9 +79,8 @@ async fn groups_are_listed_when_the_operator_wants_and_calls_to_them_are_not_yet
     assert_eq!((answer.status, answer.error_type().as_str()), (501, "not_implemented"));
 }
 
-#[tokio::test]
-async fn unknown_routes_and_wrong_verbs_are_told_apart() {
-    let gateway = setup().await.start().await;
+async fn unknown_routes_and_wrong_verbs_are_told_apart(door: Door) {
+    let gateway = setup(door).await.start().await;
     let cases = [
         (Request::get("/v1/nowhere").bearer(CALLER), 404),
         (Request::get("/v1/chat/completions").bearer(CALLER), 405),

@@ -4,10 +4,17 @@
 use serde_json::json;
 
 use crate::support::client::{Answer, Request};
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::replies;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
+
+through_every_door! {
+    the_first_fault_of_a_chat_request_is_the_one_reported,
+    the_first_fault_of_a_messages_request_is_the_one_reported,
+    a_bad_body_names_what_is_wrong_with_it,
+}
 
 /// Every way a credential can be, and the refusal it brings.
 const KEYS: &[(Option<&str>, Option<Refusal>)] = &[
@@ -41,8 +48,9 @@ const ALIASES: &[(&str, Option<Refusal>)] = &[
 /// Status, `error.type` and `error.code` of the OpenAI envelope.
 type Refusal = (u16, &'static str, &'static str);
 
-fn setup(upstream: &Upstream, anthropic: bool) -> Setup {
-    let mut setup = Setup::new(upstream)
+fn setup(door: Door, upstream: &Upstream, anthropic: bool) -> Setup {
+    let mut setup = door
+        .setup(upstream)
         .api_key("some", "sk-some", json!({"allowed_models": ["open*"]}))
         .api_key("off", "sk-off", json!({"allowed_models": [], "disabled": true}))
         .api_key("old", "sk-old", json!({"allowed_models": [], "expires_at": "2020-01-01T00:00:00Z"}));
@@ -57,13 +65,14 @@ fn setup(upstream: &Upstream, anthropic: bool) -> Setup {
 
 /// Sends the whole grid over one connection and compares every answer with the first refusal that applies.
 async fn assert_order(
+    door: Door,
     target: &str,
     upstream: &Upstream,
     anthropic: bool,
     envelope: impl Fn(Refusal, &Answer),
 ) {
-    let gateway = setup(upstream, anthropic).start().await;
-    let mut client = gateway.client().await;
+    let gateway = setup(door, upstream, anthropic).start().await;
+    let mut caller = gateway.caller().await;
     for (key, key_refusal) in KEYS {
         for (body, body_refusal) in BODIES {
             for (alias, alias_refusal) in ALIASES {
@@ -71,7 +80,7 @@ async fn assert_order(
                 if let Some(key) = key {
                     request = request.bearer(key);
                 }
-                let answer = client.ask(&request).await;
+                let answer = caller.ask(&request).await;
                 let case = format!("{key:?} {body} {alias}");
                 match key_refusal.or(*body_refusal).or(*alias_refusal) {
                     None => assert_eq!(answer.status, 200, "{case}: {}", answer.text()),
@@ -86,18 +95,16 @@ async fn assert_order(
     assert_eq!(upstream.count(), 1, "one case of the grid is without fault");
 }
 
-#[tokio::test]
-async fn the_first_fault_of_a_chat_request_is_the_one_reported() {
+async fn the_first_fault_of_a_chat_request_is_the_one_reported(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
     let envelope = |(_, kind, code): Refusal, answer: &Answer| {
         assert_eq!((answer.error_type(), answer.error_field("code")), (kind.into(), code.into()));
         assert!(!answer.error_field("message").is_empty());
     };
-    assert_order("/v1/chat/completions", &upstream, false, envelope).await;
+    assert_order(door, "/v1/chat/completions", &upstream, false, envelope).await;
 }
 
-#[tokio::test]
-async fn the_first_fault_of_a_messages_request_is_the_one_reported() {
+async fn the_first_fault_of_a_messages_request_is_the_one_reported(door: Door) {
     let upstream = Upstream::doing(replies::json(200, MESSAGE_ANSWER)).await;
     let envelope = |(status, _, _): Refusal, answer: &Answer| {
         let kind = match status {
@@ -110,13 +117,12 @@ async fn the_first_fault_of_a_messages_request_is_the_one_reported() {
         assert_eq!((answer.json()["type"].as_str(), answer.error_type()), (Some("error"), kind.into()));
         assert!(!answer.error_field("message").is_empty());
     };
-    assert_order("/v1/messages", &upstream, true, envelope).await;
+    assert_order(door, "/v1/messages", &upstream, true, envelope).await;
 }
 
-#[tokio::test]
-async fn a_bad_body_names_what_is_wrong_with_it() {
+async fn a_bad_body_names_what_is_wrong_with_it(door: Door) {
     let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let cases = [
         ("{", "invalid JSON request body"),
         ("[]", "invalid JSON request body"),

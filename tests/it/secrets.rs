@@ -4,10 +4,14 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::client::Request;
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::{Script, Upstream};
+
+through_every_door! {
+    no_output_holds_a_credential_or_a_word_of_the_conversation,
+}
 
 const PROMPT: &str = "my-private-prompt-words";
 const COMPLETION: &str = "their-private-completion-words";
@@ -30,13 +34,12 @@ fn scripts() -> Vec<Script> {
     ]
 }
 
-#[tokio::test]
-async fn no_output_holds_a_credential_or_a_word_of_the_conversation() {
+async fn no_output_holds_a_credential_or_a_word_of_the_conversation(door: Door) {
     let scripts = scripts();
     let rounds = scripts.len();
     let upstream = Upstream::queue(scripts).await;
     upstream.always(Script::reading().reset());
-    let setup = Setup::new(&upstream).config("observability.log_level", "debug");
+    let setup = door.setup(&upstream).config("observability.log_level", "debug");
     let setup = setup.api_key("off", "sk-off-secret", json!({"allowed_models": [], "disabled": true}));
     let mut gateway = setup.start().await;
     for round in 0..rounds {

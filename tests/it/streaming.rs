@@ -1,11 +1,35 @@
 //! How a stream is delivered: at once, unbroken by odd framing, kept alive in silence, and honest when cut.
 
-use crate::support::client::{Client, Request};
+use crate::support::caller::Caller;
+use crate::support::client::Request;
+use crate::support::door::{Door, through_both_http_1_doors, through_every_door, through_every_door_and_tls};
 use crate::support::fixtures::*;
 use crate::support::gateway::Gateway;
 use crate::support::replies;
-use crate::support::setup::Setup;
 use crate::support::upstream::{Gate, Script, Upstream};
+
+through_every_door_and_tls! {
+    every_event_arrives_before_the_next_is_released,
+    a_frame_of_megabytes_passes,
+    the_total_time_ends_a_stream_that_never_ends,
+}
+
+through_every_door! {
+    two_events_in_one_piece_and_one_event_in_two_both_arrive_at_once,
+    any_framing_of_the_upstream_gives_the_same_bytes,
+    comments_unknown_events_and_odd_frames_pass_untouched,
+    silence_is_filled_with_comments,
+    a_comment_is_never_put_inside_an_event,
+    a_silent_stream_is_ended_with_an_error_after_its_time,
+    a_stream_that_keeps_talking_outlives_the_plain_timeout,
+    an_error_inside_a_running_stream_passes_and_is_logged,
+    a_stream_cut_at_any_byte_is_reported_as_cut,
+    streams_run_side_by_side,
+    a_stream_ended_by_the_close_of_the_upstream_is_whole_when_its_terminator_came,
+    a_stream_ended_by_the_close_of_the_upstream_is_cut_when_its_terminator_never_came,
+}
+
+through_both_http_1_doors! { an_http_1_0_caller_reads_a_stream_to_the_close }
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions", CHAT_STREAM_USAGE_REQUEST).bearer(CALLER)
@@ -15,24 +39,22 @@ fn message() -> Request {
     Request::post("/v1/messages", MESSAGE_STREAM_REQUEST).bearer(CALLER)
 }
 
-#[tokio::test]
-async fn every_event_arrives_before_the_next_is_released() {
+async fn every_event_arrives_before_the_next_is_released(door: Door) {
     for (request, frames) in [(chat(), CHAT_FRAMES), (message(), MESSAGE_FRAMES)] {
         let gate = Gate::closed();
         let upstream = Upstream::doing(replies::gated_stream(frames, &gate)).await;
-        let gateway = Setup::new(&upstream).start().await;
-        let mut client = gateway.client().await;
-        client.open(&request).await;
+        let gateway = door.setup(&upstream).start().await;
+        let mut caller = gateway.caller().await;
+        caller.open(&request).await;
         for frame in frames {
-            assert_eq!(client.event().await, Some(aliased(frame)));
+            assert_eq!(caller.event().await, Some(aliased(frame)));
             gate.step();
         }
-        assert_eq!(client.event().await, None);
+        assert_eq!(caller.event().await, None);
     }
 }
 
-#[tokio::test]
-async fn two_events_in_one_piece_and_one_event_in_two_both_arrive_at_once() {
+async fn two_events_in_one_piece_and_one_event_in_two_both_arrive_at_once(door: Door) {
     let gate = Gate::closed();
     let (first, second) = CHAT_FRAMES[2].split_at(60);
     let script = replies::open_stream()
@@ -44,20 +66,19 @@ async fn two_events_in_one_piece_and_one_event_in_two_both_arrive_at_once() {
         .send(replies::chunk(CHAT_FRAMES[5].as_bytes()))
         .send(replies::LAST_CHUNK);
     let upstream = Upstream::doing(script).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let mut client = gateway.client().await;
-    client.open(&chat()).await;
+    let gateway = door.setup(&upstream).start().await;
+    let mut caller = gateway.caller().await;
+    caller.open(&chat()).await;
     for frame in &CHAT_FRAMES[..2] {
-        assert_eq!(client.event().await, Some(aliased(frame)));
+        assert_eq!(caller.event().await, Some(aliased(frame)));
     }
     gate.step();
-    assert_eq!(client.event().await, Some(aliased(CHAT_FRAMES[2])));
+    assert_eq!(caller.event().await, Some(aliased(CHAT_FRAMES[2])));
     gate.step();
-    assert_eq!(client.event().await.as_deref(), Some(CHAT_FRAMES[5]));
+    assert_eq!(caller.event().await.as_deref(), Some(CHAT_FRAMES[5]));
 }
 
-#[tokio::test]
-async fn any_framing_of_the_upstream_gives_the_same_bytes() {
+async fn any_framing_of_the_upstream_gives_the_same_bytes(door: Door) {
     for (request, frames) in [(chat(), CHAT_FRAMES), (message(), MESSAGE_FRAMES)] {
         for ending in ["\n", "\r\n"] {
             let text = frames.concat().replace('\n', ending);
@@ -65,7 +86,7 @@ async fn any_framing_of_the_upstream_gives_the_same_bytes() {
                 let pieces = text.as_bytes().chunks(size).flat_map(replies::chunk);
                 let bytes: Vec<u8> = pieces.chain(replies::LAST_CHUNK.iter().copied()).collect();
                 let upstream = Upstream::doing(replies::open_stream().send(bytes)).await;
-                let gateway = Setup::new(&upstream).start().await;
+                let gateway = door.setup(&upstream).start().await;
                 let answer = gateway.ask(&request).await;
                 assert_eq!(answer.text(), aliased(&text), "{ending:?} in chunks of {size}");
             }
@@ -73,8 +94,7 @@ async fn any_framing_of_the_upstream_gives_the_same_bytes() {
     }
 }
 
-#[tokio::test]
-async fn comments_unknown_events_and_odd_frames_pass_untouched() {
+async fn comments_unknown_events_and_odd_frames_pass_untouched(door: Door) {
     let odd = [
         ": comment\n\n",
         "event: brand_new\ndata: {\"x\":[1.50, \"model\"]}\nid: 7\nretry: 10\n\n",
@@ -84,35 +104,33 @@ async fn comments_unknown_events_and_odd_frames_pass_untouched() {
     ];
     let frames: Vec<&str> = [CHAT_FRAMES[0]].into_iter().chain(odd).chain([CHAT_FRAMES[5]]).collect();
     let upstream = Upstream::doing(replies::stream(&frames)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let answer = gateway.ask(&chat()).await;
     let expected: String =
         [aliased(frames[0])].into_iter().chain(frames[1..].iter().map(|f| (*f).into())).collect();
     assert_eq!(answer.text(), expected);
 }
 
-#[tokio::test]
-async fn silence_is_filled_with_comments() {
+async fn silence_is_filled_with_comments(door: Door) {
     for (request, frames) in [(chat(), CHAT_FRAMES), (message(), MESSAGE_FRAMES)] {
         let gate = Gate::closed();
         let upstream = Upstream::doing(replies::gated_stream(frames, &gate)).await;
-        let gateway = Setup::new(&upstream).config("downstream.sse_keepalive_interval_ms", 50).start().await;
-        let mut client = gateway.client().await;
-        client.open(&request).await;
-        assert_eq!(client.event().await, Some(aliased(frames[0])));
+        let gateway = door.setup(&upstream).config("downstream.sse_keepalive_interval_ms", 50).start().await;
+        let mut caller = gateway.caller().await;
+        caller.open(&request).await;
+        assert_eq!(caller.event().await, Some(aliased(frames[0])));
         for _ in 0..3 {
-            assert_eq!(client.event().await.as_deref(), Some(":\n\n"));
+            assert_eq!(caller.event().await.as_deref(), Some(":\n\n"));
         }
         gate.open();
-        let events = client.events().await;
+        let events = caller.events().await;
         let rest: Vec<String> = events.into_iter().filter(|event| event != ":\n\n").collect();
         let expected: Vec<String> = frames[1..].iter().map(|frame| aliased(frame)).collect();
         assert_eq!(rest, expected);
     }
 }
 
-#[tokio::test]
-async fn a_comment_is_never_put_inside_an_event() {
+async fn a_comment_is_never_put_inside_an_event(door: Door) {
     let gate = Gate::closed();
     let (first, second) = CHAT_FRAMES[1].split_at(50);
     let script = replies::open_stream()
@@ -123,25 +141,24 @@ async fn a_comment_is_never_put_inside_an_event() {
         .send(replies::chunk(CHAT_FRAMES[5].as_bytes()))
         .send(replies::LAST_CHUNK);
     let upstream = Upstream::doing(script).await;
-    let gateway = Setup::new(&upstream).config("downstream.sse_keepalive_interval_ms", 50).start().await;
-    let mut client = gateway.client().await;
-    client.open(&chat()).await;
-    assert_eq!(client.event().await, Some(aliased(CHAT_FRAMES[0])));
-    assert_eq!(client.event().await.as_deref(), Some(":\n\n"));
+    let gateway = door.setup(&upstream).config("downstream.sse_keepalive_interval_ms", 50).start().await;
+    let mut caller = gateway.caller().await;
+    caller.open(&chat()).await;
+    assert_eq!(caller.event().await, Some(aliased(CHAT_FRAMES[0])));
+    assert_eq!(caller.event().await.as_deref(), Some(":\n\n"));
     gate.open();
-    let events = client.events().await;
+    let events = caller.events().await;
     let rest: Vec<String> = events.into_iter().filter(|event| event != ":\n\n").collect();
     assert_eq!(rest, [aliased(CHAT_FRAMES[1]), CHAT_FRAMES[5].to_owned()]);
 }
 
-#[tokio::test]
-async fn a_silent_stream_is_ended_with_an_error_after_its_time() {
+async fn a_silent_stream_is_ended_with_an_error_after_its_time(door: Door) {
     let gate = Gate::closed();
     let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-    let gateway = Setup::new(&upstream).config("upstream.stream_timeout_ms", 300).start().await;
-    let mut client = gateway.client().await;
-    let head = client.open(&chat()).await;
-    let events = client.events().await;
+    let gateway = door.setup(&upstream).config("upstream.stream_timeout_ms", 300).start().await;
+    let mut caller = gateway.caller().await;
+    let head = caller.open(&chat()).await;
+    let events = caller.events().await;
     assert_eq!(events.len(), 2, "{events:?}");
     assert!(events[1].starts_with("event: error\ndata: {\"error\":{"), "{}", events[1]);
     assert!(events[1].contains("\"timeout\""), "{}", events[1]);
@@ -150,27 +167,25 @@ async fn a_silent_stream_is_ended_with_an_error_after_its_time() {
     assert_eq!(line.text("error_kind"), "upstream_timeout");
 }
 
-#[tokio::test]
-async fn a_stream_that_keeps_talking_outlives_the_plain_timeout() {
+async fn a_stream_that_keeps_talking_outlives_the_plain_timeout(door: Door) {
     let gate = Gate::closed();
     let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-    let setup = Setup::new(&upstream).config("upstream.timeout_ms", 300);
+    let setup = door.setup(&upstream).config("upstream.timeout_ms", 300);
     let gateway = setup.config("upstream.stream_timeout_ms", 10_000).start().await;
-    let mut client = gateway.client().await;
-    client.open(&chat()).await;
+    let mut caller = gateway.caller().await;
+    caller.open(&chat()).await;
     for frame in CHAT_FRAMES {
-        assert_eq!(client.event().await, Some(aliased(frame)));
+        assert_eq!(caller.event().await, Some(aliased(frame)));
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         gate.step();
     }
-    assert_eq!(client.event().await, None);
+    assert_eq!(caller.event().await, None);
 }
 
-#[tokio::test]
-async fn an_error_inside_a_running_stream_passes_and_is_logged() {
+async fn an_error_inside_a_running_stream_passes_and_is_logged(door: Door) {
     let error = "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\",\"code\":null}}\n\n";
     let upstream = Upstream::doing(replies::stream(&[CHAT_FRAMES[0], CHAT_FRAMES[1], error])).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let answer = gateway.ask(&chat()).await;
     let text = answer.text();
     assert!(text.contains("overloaded") && !text.contains("[DONE]"), "{text}");
@@ -192,17 +207,17 @@ async fn assert_honest(
     upstream.next(
         replies::open_stream().send(if sent.is_empty() { vec![] } else { replies::chunk(sent) }).close(),
     );
-    let mut client = gateway.client().await;
-    let head = client.open(request).await;
+    let mut caller = gateway.caller().await;
+    let head = caller.open(request).await;
     let id = head.headers.first("x-aisix-request-id").expect("an id").to_owned();
     let complete = cut == whole.len();
     let begun = cut >= frames[0].len();
     assert_eq!(head.status, if begun { 200 } else { 502 }, "cut at {cut}");
     if begun {
-        let (body, _) = client.chunks().await;
+        let (body, _) = caller.remains().await;
         assert_ending(&String::from_utf8(body).expect("UTF-8"), complete, cut);
     } else {
-        client.rest(&head).await;
+        caller.rest(&head).await;
     }
     let line = gateway.log.access(&id).await;
     assert_eq!(line.status(), if complete { 200 } else { 502 }, "cut at {cut}");
@@ -235,11 +250,10 @@ fn tokens_until(frames: &[&str], cut: usize) -> Option<u64> {
     tokens
 }
 
-#[tokio::test]
-async fn a_stream_cut_at_any_byte_is_reported_as_cut() {
+async fn a_stream_cut_at_any_byte_is_reported_as_cut(door: Door) {
     for (frames, request) in [(CHAT_FRAMES, chat()), (MESSAGE_FRAMES, message())] {
         let upstream = Upstream::queue([]).await;
-        let gateway = Setup::new(&upstream).start().await;
+        let gateway = door.setup(&upstream).start().await;
         let whole: usize = frames.iter().map(|frame| frame.len()).sum();
         let mut edges = vec![];
         frames.iter().fold(0, |start, frame| {
@@ -256,28 +270,26 @@ async fn a_stream_cut_at_any_byte_is_reported_as_cut() {
     }
 }
 
-#[tokio::test]
-async fn streams_run_side_by_side() {
+async fn streams_run_side_by_side(door: Door) {
     let gate = Gate::closed();
     let upstream = Upstream::doing(replies::gated_stream(CHAT_FRAMES, &gate)).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let mut clients: Vec<Client> = Vec::new();
+    let gateway = door.setup(&upstream).config("proxy.workers", 3).start().await;
+    let mut callers: Vec<Caller> = Vec::new();
     for _ in 0..40 {
-        let mut client = gateway.client().await;
-        client.open(&chat()).await;
-        clients.push(client);
+        let mut caller = gateway.caller().await;
+        caller.open(&chat()).await;
+        callers.push(caller);
     }
     gate.open();
     let expected: Vec<String> = CHAT_FRAMES.iter().map(|frame| aliased(frame)).collect();
-    for mut client in clients {
-        assert_eq!(client.events().await, expected);
+    for mut caller in callers {
+        assert_eq!(caller.events().await, expected);
     }
 }
 
-#[tokio::test]
-async fn an_http_1_0_caller_reads_a_stream_to_the_close() {
+async fn an_http_1_0_caller_reads_a_stream_to_the_close(door: Door) {
     let upstream = Upstream::doing(replies::stream(CHAT_FRAMES)).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let mut client = gateway.client().await;
     let request = String::from_utf8(chat().bytes()).expect("ASCII").replacen("HTTP/1.1", "HTTP/1.0", 1);
     client.write(request.as_bytes()).await;
@@ -287,50 +299,46 @@ async fn an_http_1_0_caller_reads_a_stream_to_the_close() {
     assert_eq!(body, aliased(&CHAT_FRAMES.concat()));
 }
 
-#[tokio::test]
-async fn a_stream_ended_by_the_close_of_the_upstream_is_whole_when_its_terminator_came() {
+async fn a_stream_ended_by_the_close_of_the_upstream_is_whole_when_its_terminator_came(door: Door) {
     let script = Script::reading()
         .send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
         .send(CHAT_FRAMES.concat())
         .close();
     let upstream = Upstream::doing(script).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let answer = gateway.ask(&chat()).await;
     assert_eq!(answer.text(), aliased(&CHAT_FRAMES.concat()));
 }
 
-#[tokio::test]
-async fn a_stream_ended_by_the_close_of_the_upstream_is_cut_when_its_terminator_never_came() {
+async fn a_stream_ended_by_the_close_of_the_upstream_is_cut_when_its_terminator_never_came(door: Door) {
     let script = Script::reading()
         .send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
         .send(CHAT_FRAMES[..4].concat())
         .close();
     let upstream = Upstream::doing(script).await;
-    let gateway = Setup::new(&upstream).start().await;
+    let gateway = door.setup(&upstream).start().await;
     let text = gateway.ask(&chat()).await.text();
     assert!(text.contains("event: error\n") && !text.contains("[DONE]"), "{text}");
 }
 
-#[tokio::test]
-async fn a_frame_of_megabytes_passes() {
+async fn a_frame_of_megabytes_passes(door: Door) {
     let large = CHAT_FRAMES[1].replace("Grüße", &"ü".repeat(1 << 20));
     let upstream = Upstream::doing(replies::stream(&[CHAT_FRAMES[0], &large, CHAT_FRAMES[5]])).await;
-    let gateway = Setup::new(&upstream).start().await;
-    let mut client = gateway.client().await;
-    client.open(&chat()).await;
-    let (body, ended) = client.chunks().await;
+    let gateway = door.setup(&upstream).start().await;
+    let mut caller = gateway.caller().await;
+    caller.open(&chat()).await;
+    let (body, ended) = caller.remains().await;
     assert!(ended);
     let expected = [&aliased(CHAT_FRAMES[0]), &aliased(&large), CHAT_FRAMES[5]].concat();
     assert!(body == expected.as_bytes(), "{} bytes of {}", body.len(), expected.len());
 }
 
-#[tokio::test]
-async fn the_total_time_ends_a_stream_that_never_ends() {
+async fn the_total_time_ends_a_stream_that_never_ends(door: Door) {
     let upstream = Upstream::doing(replies::open_stream().flood(usize::MAX)).await;
-    let gateway = Setup::new(&upstream).config("upstream.total_timeout_ms", 500).start().await;
-    let mut client = gateway.client().await;
-    client.open(&chat()).await;
-    let (body, _) = client.chunks().await;
+    let gateway = door.setup(&upstream).config("upstream.total_timeout_ms", 500).start().await;
+    let mut caller = gateway.caller().await;
+    caller.open(&chat()).await;
+    let (body, _) = caller.remains().await;
     let tail = String::from_utf8_lossy(&body[body.len().saturating_sub(300)..]).into_owned();
     assert!(tail.contains("event: error\n") && tail.contains("\"timeout\""), "{tail}");
     upstream.last().gone().await;

@@ -10,14 +10,16 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::support::certs::Authority;
-use crate::support::client::{Answer, Request, connect};
+use crate::support::client::{Answer, Request};
+use crate::support::door::{Door, through_every_door};
 use crate::support::fixtures::*;
 use crate::support::gateway::Gateway;
-use crate::support::h2::H2;
 use crate::support::replies;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
 use crate::support::upstream_h2::{Exchange, H2Upstream};
+
+through_every_door! { answers_and_streams_pass_byte_exact }
 
 fn chat() -> Request {
     Request::post("/v1/chat/completions", CHAT).bearer(CALLER)
@@ -34,27 +36,27 @@ fn upload() -> Request {
 }
 
 /// The standing resources, all of them led to this upstream.
-async fn setup(upstream: &H2Upstream) -> Setup {
+async fn setup(door: Door, upstream: &H2Upstream) -> Setup {
     let nobody = Upstream::queue([]).await;
     let base = upstream.base();
     let trust = json!({"ca_cert": upstream.authority.pem()});
-    Setup::new(&nobody)
+    door.setup(&nobody)
         .change("provider_keys", "openai-up", "api_base", json!(format!("{base}/v1")))
         .change("provider_keys", "openai-up", "tls", trust.clone())
         .change("provider_keys", "anthropic-up", "api_base", json!(base))
         .change("provider_keys", "anthropic-up", "tls", trust)
 }
 
-async fn both() -> (H2Upstream, Gateway) {
+async fn both(door: Door) -> (H2Upstream, Gateway) {
     let upstream = H2Upstream::start().await;
-    let gateway = setup(&upstream).await.start().await;
+    let gateway = setup(door, &upstream).await.start().await;
     (upstream, gateway)
 }
 
 /// Sends a request on a connection of its own.
 fn asking(gateway: &Gateway, request: Request) -> JoinHandle<Answer> {
-    let to = gateway.proxy;
-    tokio::spawn(async move { request.send(to).await })
+    let entrance = gateway.entrance.clone();
+    tokio::spawn(async move { entrance.ask(&request).await })
 }
 
 /// The request tried once more, or the answer that came instead.
@@ -100,42 +102,32 @@ async fn finished(mut exchange: Exchange) {
     exchange.end();
 }
 
-#[tokio::test]
-async fn answers_and_streams_pass_byte_exact_to_callers_of_either_version() {
-    let (mut upstream, gateway) = both().await;
-    let h2 = H2::over(connect(gateway.proxy).await).await;
+async fn answers_and_streams_pass_byte_exact(door: Door) {
+    let (mut upstream, gateway) = both(door).await;
     for (request, answer) in [(chat(), CHAT_ANSWER.to_owned()), (stream(), CHAT_FRAMES.concat())] {
-        for http_2 in [false, true] {
-            let asked = async {
-                match http_2 {
-                    true => String::from_utf8(h2.ask(&request).await.2).expect("UTF-8"),
-                    false => gateway.ask(&request).await.text(),
-                }
-            };
-            let (text, received) = tokio::join!(asked, async {
-                let mut exchange = upstream.next().await;
-                let body = exchange.body().await;
-                if answer == CHAT_ANSWER {
-                    exchange.answer(200, CHAT_ANSWER).await;
-                } else {
-                    exchange.open_stream();
-                    assert!(exchange.send(CHAT_FRAMES[0]).await);
-                    finished(exchange).await;
-                }
-                body
-            });
-            assert_eq!(text, aliased(&answer), "a caller of HTTP/2: {http_2}");
-            let sent = String::from_utf8(request.body.clone()).expect("UTF-8");
-            let sent = sent.replacen(r#""chat""#, r#""gpt-real""#, 1);
-            assert_eq!(String::from_utf8(received).expect("UTF-8"), sent);
-        }
+        let (told, received) = tokio::join!(gateway.ask(&request), async {
+            let mut exchange = upstream.next().await;
+            let body = exchange.body().await;
+            if answer == CHAT_ANSWER {
+                exchange.answer(200, CHAT_ANSWER).await;
+            } else {
+                exchange.open_stream();
+                assert!(exchange.send(CHAT_FRAMES[0]).await);
+                finished(exchange).await;
+            }
+            body
+        });
+        assert_eq!(told.text(), aliased(&answer));
+        let sent = String::from_utf8(request.body.clone()).expect("UTF-8");
+        let sent = sent.replacen(r#""chat""#, r#""gpt-real""#, 1);
+        assert_eq!(String::from_utf8(received).expect("UTF-8"), sent);
     }
     assert_eq!(upstream.connections(), 1, "one connection carries everything");
 }
 
 #[tokio::test]
 async fn the_request_has_what_http_2_asks_for_and_nothing_that_belongs_to_http_1() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     let mut request = chat();
     for (name, value) in [
         ("connection", "keep-alive, x-for-this-hop"),
@@ -182,7 +174,8 @@ async fn an_operators_header_that_belongs_to_http_1_harms_nobody() {
     {
         let mut upstream = H2Upstream::start().await;
         let headers = json!({"default_headers": {name: value, "x-of-the-operator": "1"}});
-        let setup = setup(&upstream).await.change("provider_keys", "openai-up", "request", headers);
+        let setup =
+            setup(Door::Lean, &upstream).await.change("provider_keys", "openai-up", "request", headers);
         let gateway = setup.start().await;
         let asked = asking(&gateway, chat());
         let mut exchange = match again_or_answer(&mut upstream, asked).await {
@@ -197,7 +190,7 @@ async fn an_operators_header_that_belongs_to_http_1_harms_nobody() {
 
 #[tokio::test]
 async fn large_requests_and_answers_arrive_whole() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     for size in [65_535, 65_536, 200 << 10, 3 << 20] {
         let body =
             json!({"model": "chat", "messages": [{"role": "user", "content": "w".repeat(size)}]}).to_string();
@@ -214,7 +207,7 @@ async fn large_requests_and_answers_arrive_whole() {
 
 #[tokio::test]
 async fn interim_heads_and_trailers_are_passed_over() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     for request in [chat(), stream()] {
         let asked = asking(&gateway, request.clone());
         let mut exchange = upstream.next().await;
@@ -245,9 +238,7 @@ async fn an_upstream_that_offers_only_http_1_is_served_over_http_1() {
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let upstream = Upstream::doing_tls(replies::json(200, CHAT_ANSWER), tls).await;
     let trust = json!({"ca_cert": authority.pem()});
-    // A worker has connections of its own.
-    let setup = Setup::new(&upstream).change("provider_keys", "openai-up", "tls", trust);
-    let gateway = setup.config("proxy.workers", 1).start().await;
+    let gateway = Setup::new(&upstream).change("provider_keys", "openai-up", "tls", trust).start().await;
     for _ in 0..3 {
         assert_eq!(gateway.ask(&chat()).await.text(), aliased(CHAT_ANSWER));
     }

@@ -159,9 +159,9 @@ where
         }
         let mut seen = 0;
         loop {
-            // A head is not read anew for every byte of it, only where a line may have ended.
+            // A long head is not read anew for every byte of it, only where a line may have ended.
             let fresh = conn.inbox.pending().get(seen..).unwrap_or_default();
-            let worth_a_look = seen == 0 || memchr::memchr(b'\n', fresh).is_some();
+            let worth_a_look = seen < EAGER_BYTES || memchr::memchr(b'\n', fresh).is_some();
             if worth_a_look && let Some(arrival) = self.look(conn, first) {
                 return arrival;
             }
@@ -256,4 +256,6 @@ const KEEPALIVE_SECONDS: u64 = 60;
 const LINGER: Duration = Duration::from_secs(2);
 /// The same after an answer that was expected to be the last.
 const SHORT_LINGER: Duration = Duration::from_millis(500);
+/// Up to here a head is looked at whenever more of it arrives, so that what is none is refused at once.
+const EAGER_BYTES: usize = 512;
 const MAX_LINGER_BYTES: usize = 1024 * 1024;

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::wire::{Headers, Reader, find, response_head};
+use super::caller::Events;
+use super::wire::{Headers, Reader, response_head};
 use super::within;
 
 /// A request before it is bytes. `host` and the length are added by [`Request::bytes`].
@@ -131,7 +133,7 @@ impl Answer {
 /// One connection of a caller.
 pub struct Client {
     reader: Reader,
-    events: Vec<u8>,
+    events: Events,
 }
 
 impl Client {
@@ -140,7 +142,7 @@ impl Client {
     }
 
     pub fn over(io: Box<dyn super::wire::Io>) -> Self {
-        Client { reader: Reader::new(io), events: Vec::new() }
+        Client { reader: Reader::new(io), events: Events::default() }
     }
 
     /// Writes bytes as they are.
@@ -205,15 +207,14 @@ impl Client {
     /// The next event of a chunked stream, its blank line included; `None` after the last chunk or a cut.
     pub async fn event(&mut self) -> Option<String> {
         loop {
-            if let Some(end) = blank_line(&self.events) {
-                let event: Vec<u8> = self.events.drain(..end).collect();
-                return Some(String::from_utf8(event).expect("events are UTF-8"));
+            if let Some(event) = self.events.take_event() {
+                return Some(event);
             }
             let piece = within("the next event", self.reader.chunk()).await?;
             if piece.is_empty() {
                 return None;
             }
-            self.events.extend(piece);
+            self.events.push(&piece);
         }
     }
 
@@ -228,7 +229,7 @@ impl Client {
 
     /// What is left of a chunked body, and whether it ended with its last chunk.
     pub async fn chunks(&mut self) -> (Vec<u8>, bool) {
-        let mut whole = std::mem::take(&mut self.events);
+        let mut whole = self.events.take();
         loop {
             match within("the next chunk", self.reader.chunk()).await {
                 Some(piece) if piece.is_empty() => return (whole, true),
@@ -238,10 +239,23 @@ impl Client {
         }
     }
 
+    /// What one read gives, up to a megabyte: bytes that were sent together arrive together.
+    pub async fn read_once(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 1 << 20];
+        let read = within("bytes of the gateway", self.reader.io.read(&mut bytes)).await;
+        bytes.truncate(read.expect("an open connection"));
+        bytes
+    }
+
+    /// Ends the sending side alone: the gateway reads the end of the connection and can still write.
+    pub async fn end_sending(&mut self) {
+        within("the end of sending", self.reader.io.shutdown()).await.expect("an open connection");
+    }
+
     /// Everything until the gateway closes.
     pub async fn remainder(&mut self) -> Vec<u8> {
         within("the gateway to close", async { while self.reader.fill().await {} }).await;
-        std::mem::take(&mut self.reader.buffer)
+        std::mem::take(&mut self.reader.buffer).to_vec()
     }
 
     /// Asserts that the gateway closes without another byte.
@@ -258,9 +272,9 @@ impl Client {
 }
 
 /// A TLS connection; the roots, the client certificate and ALPN are in `config`.
-pub async fn connect_tls(to: SocketAddr, config: rustls::ClientConfig) -> TlsStream<TcpStream> {
+pub async fn connect_tls(to: SocketAddr, config: impl Into<Arc<ClientConfig>>) -> TlsStream<TcpStream> {
     let name = "localhost".try_into().expect("a server name");
-    let handshake = TlsConnector::from(Arc::new(config)).connect(name, connect(to).await);
+    let handshake = TlsConnector::from(config.into()).connect(name, connect(to).await);
     within("a TLS handshake", handshake).await.expect("a TLS connection")
 }
 
@@ -269,13 +283,4 @@ pub async fn connect(to: SocketAddr) -> TcpStream {
     let stream = within("a connection", TcpStream::connect(to)).await.expect("the gateway accepts");
     stream.set_nodelay(true).expect("an option of TCP");
     stream
-}
-
-fn blank_line(bytes: &[u8]) -> Option<usize> {
-    let plain = find(bytes, b"\n\n").map(|at| at + 2);
-    let crlf = find(bytes, b"\r\n\r\n").map(|at| at + 4);
-    match (plain, crlf) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
 }

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::caller::Caller;
+use super::certs::Authority;
 use super::client::{Answer, Client, Request};
+use super::door::{Door, Entrance};
 use super::logs::Lines;
 use super::metrics::Scrape;
 use super::setup::Setup;
@@ -20,6 +23,10 @@ pub struct Gateway {
     pub proxy: SocketAddr,
     pub admin: SocketAddr,
     pub metrics: SocketAddr,
+    /// Where callers of this gateway go in.
+    pub entrance: Entrance,
+    /// Who vouches for its listener, where that speaks TLS.
+    pub authority: Option<Authority>,
     /// Its stderr: the log.
     pub log: Lines,
     pub stdout: Lines,
@@ -51,22 +58,25 @@ impl Gateway {
         write_files(folder.path(), &setup);
         command.arg("--config").arg(folder.path().join("aisix.json"));
         command.envs(setup.env);
-        Gateway::spawn(command, folder).await
+        Gateway::spawn(command, folder, setup.door, setup.authority).await
     }
 
     /// Starts without any configuration, as a newcomer does, but on free ports.
-    pub async fn start_without_config(caller_key: Option<&str>) -> Self {
+    pub async fn start_without_config(door: Door, caller_key: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = command(folder.path());
+        if door == Door::Pingora {
+            command.env("AISIX_PROXY__LEAN_HTTP1", "false");
+        }
         if let Some(key) = caller_key {
             command.env("AISIX_CALLER_KEY", key);
         }
         command.env("AISIX_PROXY__ADDR", "127.0.0.1:0").env("AISIX_ADMIN__ADDR", "127.0.0.1:0");
         command.env("AISIX_OBSERVABILITY__METRICS__PROMETHEUS__ADDR", "127.0.0.1:0");
-        Gateway::spawn(command, folder).await
+        Gateway::spawn(command, folder, door, None).await
     }
 
-    async fn spawn(mut command: Command, folder: TempDir) -> Self {
+    async fn spawn(mut command: Command, folder: TempDir, door: Door, authority: Option<Authority>) -> Self {
         command.env("AISIX_READY_LINE", "1").env("AISIX_LOG_FORMAT", "json");
         let mut child = command.spawn().expect("the binary starts");
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));
@@ -77,7 +87,8 @@ impl Gateway {
         };
         let address = |name: &str| ready[name].as_str().expect("an address").parse().expect("an address");
         let (proxy, admin, metrics) = (address("proxy"), address("admin"), address("metrics"));
-        Gateway { proxy, admin, metrics, log, stdout, folder, child }
+        let entrance = Entrance::new(door, proxy, authority.as_ref());
+        Gateway { proxy, admin, metrics, entrance, authority, log, stdout, folder, child }
     }
 
     /// Waits until the probe says that it is ready.
@@ -90,13 +101,19 @@ impl Gateway {
         Request::get(path).send(self.admin).await.status
     }
 
+    /// A caller at the door, on a connection of its own.
+    pub async fn caller(&self) -> Caller {
+        self.entrance.caller().await
+    }
+
+    /// A connection that speaks HTTP/1.1, on the level of bytes.
     pub async fn client(&self) -> Client {
-        Client::connect(self.proxy).await
+        self.entrance.client().await
     }
 
     /// Sends one request over a connection of its own.
     pub async fn ask(&self, request: &Request) -> Answer {
-        request.send(self.proxy).await
+        self.entrance.ask(request).await
     }
 
     pub async fn scrape(&self) -> Scrape {
@@ -145,12 +162,15 @@ pub async fn run(mut command: Command) -> (ExitStatus, String, String) {
     (output.status, text(output.stdout), text(output.stderr))
 }
 
-/// Writes `aisix.json` and `resources.yaml` (JSON is YAML).
+/// Writes `aisix.json`, `resources.yaml` (JSON is YAML), and what the configuration names.
 pub fn write_files(folder: &Path, setup: &Setup) {
     let mut config = setup.config.clone();
     config["resources_file"] = json!(folder.join("resources.yaml"));
     std::fs::write(folder.join("aisix.json"), config.to_string()).expect("a file");
     std::fs::write(folder.join("resources.yaml"), setup.resources.to_string()).expect("a file");
+    for (name, content) in &setup.files {
+        std::fs::write(folder.join(name), content).expect("a file");
+    }
 }
 
 fn ready_line(line: &str) -> Option<Value> {

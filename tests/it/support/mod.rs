@@ -1,8 +1,10 @@
-//! What the tests stand on: the gateway as a process, a provider scripted inside the test, clients that speak
-//! bytes, and readers for logs and metrics. Nothing here knows what the gateway should do.
+//! What the tests stand on: the gateway as a process, a provider scripted inside the test, callers for every
+//! door, and readers for logs and metrics. Nothing here knows what the gateway should do.
 
+pub mod caller;
 pub mod certs;
 pub mod client;
+pub mod door;
 pub mod fixtures;
 pub mod gateway;
 pub mod h2;

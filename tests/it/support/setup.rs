@@ -2,20 +2,35 @@
 
 use serde_json::{Value, json};
 
+use super::certs::Authority;
+use super::door::Door;
 use super::fixtures::{ANTHROPIC_SECRET, CALLER, OPENAI_SECRET};
 use super::gateway::Gateway;
 use super::upstream::Upstream;
 
 /// What a gateway is started with. `chat` leads to the OpenAI-shaped upstream and `claude` to the Anthropic-shaped
-/// one; both are the same double. One caller key may use everything. There are no retries unless asked for.
+/// one; both are the same double. One caller key may use everything. There are no retries unless asked for, and one
+/// worker unless more are: each has upstream connections of its own.
 pub struct Setup {
     pub config: Value,
     pub resources: Value,
     pub env: Vec<(String, String)>,
+    /// Files which the configuration names, by their names in the gateway's folder.
+    pub files: Vec<(&'static str, String)>,
+    /// Where callers go in.
+    pub door: Door,
+    /// Who vouches for the listener, where it speaks TLS.
+    pub authority: Option<Authority>,
 }
 
 impl Setup {
+    /// The standing configuration. Callers go in as they do by default, with HTTP/1.1.
     pub fn new(upstream: &Upstream) -> Self {
+        Setup::standing(upstream, Door::Lean)
+    }
+
+    /// The same for a door which [`Door::setup`] opens.
+    pub fn standing(upstream: &Upstream, door: Door) -> Self {
         let host = match upstream.scheme {
             "https" => format!("https://localhost:{}", upstream.addr.port()),
             _ => format!("http://{}", upstream.addr),
@@ -37,14 +52,23 @@ impl Setup {
             "api_keys": [],
         });
         let config = json!({
-            "proxy": {"addr": "127.0.0.1:0"},
+            "proxy": {"addr": "127.0.0.1:0", "workers": 1},
             "admin": {"addr": "127.0.0.1:0"},
             "observability": {"metrics": {"prometheus": {"addr": "127.0.0.1:0"}}},
             "upstream": {"retries": 0},
             "shutdown": {"min_drain_secs": 0},
         });
-        let setup = Setup { config, resources, env: Vec::new() };
+        let setup = Setup { config, resources, env: Vec::new(), files: Vec::new(), door, authority: None };
         setup.api_key("alice", CALLER, json!({"allowed_models": ["*"]}))
+    }
+
+    /// Gives the listener a certificate of an authority of its own.
+    pub fn behind_tls(mut self) -> Self {
+        let authority = Authority::new("listener");
+        let identity = authority.issue("gateway");
+        self.files = vec![("cert.pem", identity.certificate), ("key.pem", identity.key)];
+        self.authority = Some(authority);
+        self.config("proxy.tls", json!({"cert_file": "cert.pem", "key_file": "key.pem"}))
     }
 
     /// Sets a key of the configuration by its dotted path.

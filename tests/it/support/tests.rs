@@ -2,7 +2,8 @@
 
 use super::certs::Authority;
 use super::client::{Client, Request, connect_tls};
-use super::fixtures::CHAT_FRAMES;
+use super::door::Door;
+use super::fixtures::{CALLER, CHAT, CHAT_ANSWER, CHAT_FRAMES};
 use super::replies;
 use super::upstream::{Gate, Script, Upstream};
 
@@ -69,4 +70,17 @@ async fn certificates_of_one_authority_are_trusted_by_it_alone() {
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(stranger));
     let stream = super::client::connect(upstream.addr).await;
     assert!(connector.connect("localhost".try_into().expect("a name"), stream).await.is_err());
+}
+
+/// Nothing an honest caller goes by, but the spelling of names tells which of our codecs wrote a head.
+#[tokio::test]
+async fn the_doors_of_http_1_are_two() {
+    let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
+    for (door, spelling) in [(Door::Lean, "\r\ncontent-length: "), (Door::Pingora, "\r\nContent-Length: ")] {
+        let gateway = door.setup(&upstream).start().await;
+        let mut client = gateway.client().await;
+        client.write(&Request::post("/v1/chat/completions", CHAT).bearer(CALLER).bytes()).await;
+        let answer = String::from_utf8(client.read_once().await).expect("UTF-8");
+        assert!(answer.contains(spelling), "{door:?}: {answer}");
+    }
 }

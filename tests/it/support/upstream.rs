@@ -44,6 +44,7 @@ enum Step {
     ReadBody,
     ReadSome(usize),
     Send(Vec<u8>),
+    Trickle(Vec<u8>),
     Wait(Gate),
     Ignore(Gate),
     Flood(usize),
@@ -74,6 +75,11 @@ impl Script {
         self
     }
 
+    /// Reads the rest of the request body.
+    pub fn read_body(self) -> Self {
+        self.with(Step::ReadBody)
+    }
+
     /// Reads at least this many bytes of the body.
     pub fn read_some(self, bytes: usize) -> Self {
         self.with(Step::ReadSome(bytes))
@@ -81,6 +87,11 @@ impl Script {
 
     pub fn send(self, bytes: impl Into<Vec<u8>>) -> Self {
         self.with(Step::Send(bytes.into()))
+    }
+
+    /// Sends byte by byte.
+    pub fn trickle(self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.with(Step::Trickle(bytes.into()))
     }
 
     /// Waits for a step of the gate.
@@ -309,6 +320,11 @@ impl Connection {
                 Step::ReadBody => self.read_body(index).await?,
                 Step::ReadSome(bytes) => self.read_some(bytes).await?,
                 Step::Send(bytes) => self.send(&bytes).await?,
+                Step::Trickle(bytes) => {
+                    for byte in bytes {
+                        self.send(&[byte]).await?;
+                    }
+                }
                 Step::Wait(gate) => self.wait(&gate).await?,
                 Step::Ignore(gate) => gate.passed().await,
                 Step::Flood(bytes) => self.flood(bytes).await?,

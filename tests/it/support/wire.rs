@@ -1,5 +1,6 @@
 //! HTTP/1.1 on the level of bytes, shared by the client and the upstream double: heads, header lists, bodies.
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// Both directions of a connection, plain or TLS.
@@ -33,16 +34,17 @@ impl Headers {
 /// Bytes which arrived and were not yet consumed, with the readers both ends need.
 pub struct Reader {
     pub io: Box<dyn Io>,
-    pub buffer: Vec<u8>,
+    pub buffer: BytesMut,
 }
 
 impl Reader {
     pub fn new(io: Box<dyn Io>) -> Self {
-        Reader { io, buffer: Vec::new() }
+        Reader { io, buffer: BytesMut::new() }
     }
 
     /// Reads once more. `false` when the peer has closed, cleanly or not.
     pub async fn fill(&mut self) -> bool {
+        self.buffer.reserve(READ_BYTES);
         matches!(self.io.read_buf(&mut self.buffer).await, Ok(n) if n > 0)
     }
 
@@ -51,7 +53,7 @@ impl Reader {
         let mut from = 0;
         loop {
             if let Some(at) = find(&self.buffer[from..], mark) {
-                return Some(self.buffer.drain(..from + at + mark.len()).collect());
+                return Some(self.buffer.split_to(from + at + mark.len()).to_vec());
             }
             from = self.buffer.len().saturating_sub(mark.len() - 1);
             if !self.fill().await {
@@ -67,7 +69,7 @@ impl Reader {
                 return None;
             }
         }
-        Some(self.buffer.drain(..length).collect())
+        Some(self.buffer.split_to(length).to_vec())
     }
 
     /// The next piece of a chunked body: empty after the last chunk, `None` when it was cut.
@@ -118,5 +120,8 @@ pub fn response_head(raw: &[u8]) -> (u16, Headers) {
 
 /// Where `needle` begins.
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
+
+/// Room for one read.
+const READ_BYTES: usize = 64 * 1024;

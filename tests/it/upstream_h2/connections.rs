@@ -10,9 +10,11 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::support::client::Client;
 
+through_every_door! { a_caller_who_leaves_resets_its_stream_and_leaves_the_others_alone }
+
 #[tokio::test]
 async fn requests_at_the_same_time_share_a_connection_and_each_gets_its_own_answer() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     warmed(&mut upstream, &gateway).await;
     let asked: Vec<_> = (0..20)
         .map(|number| {
@@ -42,7 +44,7 @@ async fn requests_at_the_same_time_share_a_connection_and_each_gets_its_own_answ
 
 #[tokio::test]
 async fn a_stream_that_runs_holds_nobody_up() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     let streamed = asking(&gateway, stream());
     let running = begun(&mut upstream).await;
     for _ in 0..5 {
@@ -77,7 +79,7 @@ async fn sleeper(gateway: &Gateway) -> Client {
 
 /// So many callers who read nothing of their streams, and others on the same connection.
 async fn assert_nobody_held_up(sleepers: usize, piece: &str) {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     let (mut readers, mut floods) = (Vec::new(), Vec::new());
     for _ in 0..sleepers {
         let (mut reader, request) = (sleeper(&gateway).await, stream());
@@ -113,16 +115,15 @@ async fn callers_who_do_not_read_small_frames_hold_nobody_up_on_their_connection
     assert_nobody_held_up(10, &frame(1)).await;
 }
 
-#[tokio::test]
-async fn a_caller_who_leaves_resets_its_stream_and_leaves_the_others_alone() {
-    let (mut upstream, gateway) = both().await;
+async fn a_caller_who_leaves_resets_its_stream_and_leaves_the_others_alone(door: Door) {
+    let (mut upstream, gateway) = both(door).await;
     let staying = asking(&gateway, stream());
     let kept = begun(&mut upstream).await;
 
-    let mut before_the_head = gateway.client().await;
-    before_the_head.write(&chat().bytes()).await;
+    let mut before_the_head = gateway.caller().await;
+    before_the_head.begin(&chat()).await;
     let waiting = upstream.next().await;
-    let mut in_the_stream = gateway.client().await;
+    let mut in_the_stream = gateway.caller().await;
     let request = stream().header("x-aisix-request-id", "it-left");
     let (_, left) = tokio::join!(in_the_stream.open(&request), begun(&mut upstream));
     assert_eq!((waiting.connection, left.connection), (0, 0));
@@ -141,7 +142,7 @@ async fn a_caller_who_leaves_resets_its_stream_and_leaves_the_others_alone() {
 #[tokio::test]
 async fn an_upstream_that_takes_one_stream_at_a_time_is_given_more_connections() {
     let mut upstream = H2Upstream::limited_to(1).await;
-    let gateway = setup(&upstream).await.start().await;
+    let gateway = setup(Door::Lean, &upstream).await.start().await;
     warmed(&mut upstream, &gateway).await;
     let asked: Vec<_> = (0..6).map(|_| asking(&gateway, chat())).collect();
     let mut held = Vec::new();
@@ -162,7 +163,7 @@ async fn a_verified_connection_is_not_lent_to_a_key_that_would_not_trust_it() {
     let stranger = json!({"ca_cert": Authority::new("stranger").pem()});
     let base = format!("{}/v1", upstream.base());
     let key = |name: &str, tls| json!({"display_name": name, "provider": "openai", "api_key": OPENAI_SECRET, "api_base": base, "tls": tls});
-    let setup = setup(&upstream).await;
+    let setup = setup(Door::Lean, &upstream).await;
     let setup =
         setup.row("provider_keys", key("mistrusting", stranger)).row("provider_keys", key("bare", json!({})));
     let setup = setup.model("bad", json!({"provider_key": "mistrusting"}));
@@ -186,7 +187,8 @@ async fn a_verified_connection_is_not_lent_to_a_key_that_would_not_trust_it() {
 /// A gateway that closes idle connections after a second, and a request in the hands of the upstream.
 async fn soon_idle() -> (H2Upstream, Gateway, Exchange, JoinHandle<Answer>) {
     let mut upstream = H2Upstream::start().await;
-    let gateway = setup(&upstream).await.config("upstream.pool_idle_timeout_secs", 1).start().await;
+    let gateway =
+        setup(Door::Lean, &upstream).await.config("upstream.pool_idle_timeout_secs", 1).start().await;
     warmed(&mut upstream, &gateway).await;
     let asked = asking(&gateway, chat());
     let mut exchange = upstream.next().await;

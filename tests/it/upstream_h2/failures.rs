@@ -4,10 +4,12 @@ use h2::Reason;
 
 use super::*;
 
+through_every_door! { a_reset_in_the_middle_of_a_stream_is_told_in_the_stream }
+
 #[tokio::test]
 async fn a_reset_before_the_head_is_a_502_whether_the_connection_is_new_or_not() {
     for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::ENHANCE_YOUR_CALM] {
-        let (mut upstream, gateway) = both().await;
+        let (mut upstream, gateway) = both(Door::Lean).await;
         for connection in ["new", "pooled"] {
             let asked = asking(&gateway, chat());
             let mut exchange = upstream.next().await;
@@ -27,7 +29,7 @@ async fn a_reset_before_the_head_is_a_502_whether_the_connection_is_new_or_not()
 #[tokio::test]
 async fn a_reset_before_the_head_is_tried_again_where_there_are_tries() {
     let mut upstream = H2Upstream::start().await;
-    let gateway = setup(&upstream).await.config("upstream.retries", 1).start().await;
+    let gateway = setup(Door::Lean, &upstream).await.config("upstream.retries", 1).start().await;
     for request in [chat(), stream()] {
         let asked = asking(&gateway, request.clone());
         let mut exchange = upstream.next().await;
@@ -40,16 +42,15 @@ async fn a_reset_before_the_head_is_tried_again_where_there_are_tries() {
     }
 }
 
-#[tokio::test]
-async fn a_reset_in_the_middle_of_a_stream_is_told_in_the_stream() {
+async fn a_reset_in_the_middle_of_a_stream_is_told_in_the_stream(door: Door) {
     for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR] {
-        let (mut upstream, gateway) = both().await;
-        let mut client = gateway.client().await;
+        let (mut upstream, gateway) = both(door).await;
+        let mut caller = gateway.caller().await;
         let request = stream();
-        let (_, exchange) = tokio::join!(client.open(&request), begun(&mut upstream));
-        assert_eq!(client.event().await, Some(aliased(CHAT_FRAMES[0])));
+        let (_, exchange) = tokio::join!(caller.open(&request), begun(&mut upstream));
+        assert_eq!(caller.event().await, Some(aliased(CHAT_FRAMES[0])));
         exchange.reset(reason);
-        let rest = client.events().await.concat();
+        let rest = caller.events().await.concat();
         assert!(rest.contains("event: error\n") && !rest.contains("[DONE]"), "{reason}: {rest}");
         assert_eq!(assert_served(&mut upstream, &gateway).await, 0, "{reason} ends nothing but its stream");
     }
@@ -57,7 +58,7 @@ async fn a_reset_in_the_middle_of_a_stream_is_told_in_the_stream() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_not_taken_for_a_whole_one() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     for how in ["a reset", "an early end"] {
         let asked = asking(&gateway, chat());
         let mut exchange = upstream.next().await;
@@ -104,7 +105,7 @@ async fn costs_nothing(
 async fn a_pooled_connection_that_lets_go_of_a_request_costs_the_caller_nothing() {
     let mut charged = Vec::new();
     for (how, let_go) in LET_GO {
-        let (mut upstream, gateway) = both().await;
+        let (mut upstream, gateway) = both(Door::Lean).await;
         for request in [chat(), stream()] {
             warmed(&mut upstream, &gateway).await;
             if !costs_nothing(&mut upstream, &gateway, request, let_go).await {
@@ -120,7 +121,7 @@ async fn a_pooled_connection_that_lets_go_of_a_request_costs_the_caller_nothing(
 async fn a_reset_during_an_upload_is_told_from_a_refusal() {
     for connection in ["new", "pooled"] {
         for (reason, again) in [(Reason::REFUSED_STREAM, true), (Reason::INTERNAL_ERROR, false)] {
-            let (mut upstream, gateway) = both().await;
+            let (mut upstream, gateway) = both(Door::Lean).await;
             if connection == "pooled" {
                 warmed(&mut upstream, &gateway).await;
             }
@@ -150,7 +151,7 @@ async fn a_reset_during_an_upload_is_told_from_a_refusal() {
 async fn a_new_connection_that_refuses_a_request_costs_the_caller_nothing() {
     let mut charged = Vec::new();
     for (how, let_go) in &LET_GO[..2] {
-        let (mut upstream, gateway) = both().await;
+        let (mut upstream, gateway) = both(Door::Lean).await;
         if !costs_nothing(&mut upstream, &gateway, chat(), *let_go).await {
             charged.push(how);
         }
@@ -160,7 +161,7 @@ async fn a_new_connection_that_refuses_a_request_costs_the_caller_nothing() {
 
 #[tokio::test]
 async fn a_connection_that_says_goodbye_finishes_its_streams_and_is_given_no_more() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     let streamed = asking(&gateway, stream());
     let running = begun(&mut upstream).await;
     running.say_goodbye();
@@ -178,16 +179,16 @@ async fn a_connection_that_says_goodbye_finishes_its_streams_and_is_given_no_mor
 #[tokio::test]
 async fn a_connection_that_dies_breaks_off_its_streams_and_nothing_that_follows() {
     for how in ["a close", "a GOAWAY"] {
-        let (mut upstream, gateway) = both().await;
-        let mut client = gateway.client().await;
+        let (mut upstream, gateway) = both(Door::Lean).await;
+        let mut caller = gateway.caller().await;
         let request = stream();
-        let (_, running) = tokio::join!(client.open(&request), begun(&mut upstream));
-        client.event().await;
+        let (_, running) = tokio::join!(caller.open(&request), begun(&mut upstream));
+        caller.event().await;
         match how {
             "a close" => running.hang_up(),
             _ => running.disown(Reason::ENHANCE_YOUR_CALM),
         }
-        let rest = client.events().await.concat();
+        let rest = caller.events().await.concat();
         assert!(rest.contains("event: error\n") && !rest.contains("[DONE]"), "{how}: {rest}");
         for _ in 0..3 {
             assert_eq!(assert_served(&mut upstream, &gateway).await, 1, "{how}");
@@ -197,7 +198,7 @@ async fn a_connection_that_dies_breaks_off_its_streams_and_nothing_that_follows(
 
 #[tokio::test]
 async fn a_refusal_during_an_upload_reaches_the_caller_and_ends_only_its_stream() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     let refusal = r#"{"error":{"message":"too large for this model","type":"invalid_request_error"}}"#;
     for read in [0, 1000] {
         let asked = asking(&gateway, upload());
@@ -213,7 +214,7 @@ async fn a_refusal_during_an_upload_reaches_the_caller_and_ends_only_its_stream(
 /// RFC 9113, 8.1: a client must not discard an answer because RST_STREAM(NO_ERROR) follows it.
 #[tokio::test]
 async fn a_success_during_an_upload_is_a_success() {
-    let (mut upstream, gateway) = both().await;
+    let (mut upstream, gateway) = both(Door::Lean).await;
     for _ in 0..2 {
         let asked = asking(&gateway, upload());
         upstream.next().await.refuse(200, CHAT_ANSWER).await;
@@ -227,7 +228,7 @@ async fn a_success_during_an_upload_is_a_success() {
 #[tokio::test]
 async fn an_upstream_that_wants_http_1_for_a_request_gets_it_over_http_1() {
     let mut upstream = H2Upstream::of_both_versions().await;
-    let gateway = setup(&upstream).await.start().await;
+    let gateway = setup(Door::Lean, &upstream).await.start().await;
     for first in [true, false] {
         let asked = asking(&gateway, chat());
         if first {
