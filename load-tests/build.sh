@@ -17,3 +17,13 @@ build() {
   (cd "$here/bare" && cargo build --release --locked)
   export LOAD_BIN=$CARGO_TARGET_DIR/release
 }
+
+# measure SCRIPT ARGUMENTS: one of lib/, with what it needs.
+measure() {
+  need python3 "apt-get install python3"
+  python3 -c 'import tomllib' 2>/dev/null || { echo "python3 is too old: 3.11 is needed" >&2; exit 1; }
+  local script=$1
+  shift
+  case " $* " in *" --help "* | *" -h "*) ;; *) build ;; esac
+  exec python3 "$here/lib/$script" "$@"
+}

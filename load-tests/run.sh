@@ -1,10 +1,6 @@
 #!/usr/bin/env bash
-# Measures the gateway against a bare Pingora proxy and no proxy at all. See README.md, or --help.
+# Measures the gateway side by side with nginx, a bare Pingora proxy, no proxy at all, and whoever else has a
+# manifest. See README.md, or --help.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/build.sh"
-
-need python3 "apt-get install python3"
-need wrk "apt-get install wrk"
-need taskset "apt-get install util-linux"
-case " $* " in *" --help "* | *" -h "*) ;; *) build ;; esac
-exec python3 "$here/lib/measure.py" "$@"
+measure measure.py "$@"

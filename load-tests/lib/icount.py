@@ -1,10 +1,13 @@
-"""User instructions (callgrind) and system calls (strace) per small request, one connection.
+"""User instructions (callgrind, one connection) and system calls (strace, 32 connections) per request.
 
 Neither moves with the machine's load, so both are good for comparing two commits. Instructions are counted for
-two numbers of requests; what start and end cost is gone from the difference.
+two numbers of requests; what start and end cost is gone from the difference. System calls are counted under load,
+where one wait for events serves several connections, as it does in use.
 """
 
 import argparse
+import dataclasses
+import glob
 import os
 import re
 import shutil
@@ -14,67 +17,104 @@ import subprocess
 import sys
 import time
 
+import cases
 import competitors
 import load
+import measure
+import results
 import rig as machine
 
-# What a valgrind of today needs to start a program, and a while.
-machine.READY_SECONDS = 120
-machine.STOP_SECONDS = 60
 ATTACH_SECONDS = 10
+# Of the load whose system calls are counted, and of that before it, which opens the upstream connections.
+CONNECTIONS, WARM_SECONDS, TRACED_SECONDS = 32, 0.3, 2
+# What valgrind costs a program's start.
+SLOWNESS = 6
+PLACE = b"0" * 7
 
 
 def main():
+    options = arguments()
+    case = cases.BY_NAME[options.case]
+    rows = {}
+    print("some minutes", file=sys.stderr)
+    section = {"about": results.about("icount.sh"), "case": case.name, "requests": options.requests, "rows": rows}
+    for row in measure.chosen_competitors(options):
+        if not row.command:
+            continue
+        try:
+            rows[row.name] = observe(row, case, options)
+        except competitors.Unavailable as reason:
+            print(reason, file=sys.stderr)
+    print(results.text("instructions", section))
+    if options.save:
+        results.save(options.save, {"instructions": section})
+    return 0 if rows else 1
+
+
+def arguments():
     parser = argparse.ArgumentParser(prog="load-tests/icount.sh", description=__doc__)
     parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--case", default="chat1",
+                        choices=[case.name for case in cases.CASES if isinstance(case, cases.Whole)])
+    measure.add_competitors(parser)
     parser.add_argument("--profile", metavar="FOLDER", help="keep callgrind's files there")
-    parser.add_argument("--competitors", default="bare,gateway")
-    parser.add_argument("--case", default="plain1", choices=[c.name for c in load.CASES if c.unit == "request"])
-    options = parser.parse_args()
-    case = next(case for case in load.CASES if case.name == options.case)
-    for name in options.competitors.split(","):
-        counted = instructions(name, case, options)
-        print(f"{name:<10} {counted:>10,.0f} instructions/request")
-        if shutil.which("strace"):
-            calls, listing = system_calls(name, case, options.requests)
-            print(f"{name:<10} {calls:>10.2f} system calls/request   {listing}")
-    return 0
+    parser.add_argument("--save", metavar="NAME", help="write it into results/NAME")
+    return parser.parse_args()
 
 
-def instructions(name, case, options):
+def observe(row, case, options):
+    """{"instructions", "system_calls", "calls"} per request; the latter two where strace is."""
     few = options.requests // 10
-    kept = os.path.join(options.profile, f"callgrind.{name}.{case.name}") if options.profile else None
-    total = run_counted(name, case, few + options.requests, kept)
-    return (total - run_counted(name, case, few, None)) / options.requests
+    total = instructions(row, case, few + options.requests, options.profile)
+    found = {"instructions": (total - instructions(row, case, few, None)) / options.requests}
+    if shutil.which("strace"):
+        found["system_calls"], found["calls"] = system_calls(row, case)
+    return found
 
 
-def run_counted(name, case, requests, kept):
+def instructions(row, case, requests, kept):
+    """Of a whole run with so many requests, start and end included; of all its processes."""
     settings = [f"{key}={value}" for key, value in machine.NO_STRING_COPIES.items()]
-    with machine.Rig() as rig:
-        out = kept or os.path.join(rig.folder, "callgrind.out")
-        rig.instruments[name] = ["env", *settings, "valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-        upstream = competitors.provider(rig)
-        process, port = competitors.COMPETITORS[name](rig, upstream)
-        send(port, case, requests)
-        process.end()
-        with open(out, encoding="utf-8", errors="replace") as profile:
-            totals = re.findall(r"^(?:totals|summary): (\d+)", profile.read(), re.MULTILINE)
-        return int(totals[-1])
+    with machine.slowed(SLOWNESS), machine.Rig() as rig:
+        folder = kept or rig.folder
+        os.makedirs(folder, exist_ok=True)
+        out = os.path.join(folder, f"callgrind.{row.name}.{case.name}")
+        rig.instruments[row.name] = ["env", *settings, "valgrind", "--tool=callgrind", "--trace-children=yes",
+                                     f"--callgrind-out-file={out}.%p"]
+        competitor = competitors.Competitor(row, rig, competitors.provider(rig)).start()
+        pids = competitor.process.pids()
+        send(competitor, case, [0] * requests)
+        competitor.process.end()
+        files = [path for pid in pids for path in glob.glob(f"{out}.{pid}")]
+        if not files:
+            raise competitors.Unavailable(f"{row.name}: callgrind wrote nothing")
+        return sum(map(counted, files))
 
 
-def send(port, case, requests):
-    """Requests one after the other on one connection, each in one write."""
-    head = (f"POST {case.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {competitors.KEY}\r\n"
-            f"Content-Type: application/json\r\nanthropic-version: 2023-06-01\r\n"
-            f"Content-Length: {len(case.body)}\r\n\r\n").encode()
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+def counted(path):
+    with open(path, encoding="utf-8", errors="replace") as profile:
+        totals = re.findall(r"^(?:totals|summary): (\d+)", profile.read(), re.MULTILINE)
+    return int(totals[-1]) if totals else 0
+
+
+def send(competitor, case, numbers):
+    """A request for each number, one after the other on one connection, each in one write; the number stands in place
+    of each seven zeros."""
+    call = competitor.call(case.alias, case.dialect)
+    body = case.body(call.model)
+    headers = "".join(f"{header}\r\n" for header in call.headers)
+    head = (f"POST {call.path} HTTP/1.1\r\nHost: 127.0.0.1:{competitor.port}\r\n"
+            f"Authorization: Bearer {competitor.key}\r\nContent-Type: application/json\r\n"
+            f"anthropic-version: 2023-06-01\r\n{headers}Content-Length: {len(body)}\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", competitor.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(requests):
-            connection.sendall(head + case.body)
-            receive(connection)
+        for number in numbers:
+            digits = b"%07d" % number
+            connection.sendall((head + body).replace(PLACE, digits))
+            receive(connection, f'"{call.answers}"'.encode().replace(PLACE, digits))
 
 
-def receive(connection):
+def receive(connection, expected):
     """One whole answer with a Content-Length."""
     seen = b""
     while b"\r\n\r\n" not in seen:
@@ -85,6 +125,8 @@ def receive(connection):
         raise RuntimeError(f"not an answer to count: {head[:200]!r}")
     while len(body) < int(length.group(1)):
         body += read(connection)
+    if expected not in body:
+        raise RuntimeError(f"not the answer: {body[:200]!r}")
 
 
 def read(connection):
@@ -94,18 +136,19 @@ def read(connection):
     return piece
 
 
-def system_calls(name, case, requests):
+def system_calls(row, case):
     """Per request, and the most frequent ones."""
+    case = dataclasses.replace(case, connections=CONNECTIONS).lowered(row)
     with machine.Rig() as rig:
-        upstream = competitors.provider(rig)
-        process, port = competitors.COMPETITORS[name](rig, upstream)
-        send(port, case, 50)
+        competitor = competitors.Competitor(row, rig, competitors.provider(rig)).start()
+        load.whole(competitor, case, WARM_SECONDS)
+        pids = competitor.process.pids()
         summary = os.path.join(rig.folder, "strace")
-        strace = subprocess.Popen(["strace", "-c", "-f", "-o", summary, "-p", str(process.pid)],
-                                  stderr=subprocess.DEVNULL)
+        attach = [word for pid in pids for word in ("-p", str(pid))]
+        strace = subprocess.Popen(["strace", "-c", "-f", "-o", summary, *attach], stderr=subprocess.DEVNULL)
         try:
-            await_tracer(process.pid)
-            send(port, case, requests)
+            await_tracer(pids)
+            requests = load.whole(competitor, case, TRACED_SECONDS)["count"]
         finally:
             strace.send_signal(signal.SIGINT)
             strace.wait(machine.STOP_SECONDS)
@@ -115,16 +158,19 @@ def system_calls(name, case, requests):
     return sum(count for count, _ in counts), ", ".join(f"{call} {count:.2f}" for count, call in counts[:6])
 
 
-def await_tracer(pid):
+def await_tracer(pids):
     """Until every thread is traced."""
     deadline = time.monotonic() + ATTACH_SECONDS
     while time.monotonic() < deadline:
-        status = [open(f"/proc/{pid}/task/{task}/status", encoding="ascii").read()
-                  for task in os.listdir(f"/proc/{pid}/task")]
-        if all("TracerPid:\t0\n" not in text for text in status):
+        if all(traced(pid, task) for pid in pids for task in machine.tasks(pid)):
             return
         time.sleep(0.02)
     raise RuntimeError("strace did not attach; is ptrace allowed here?")
+
+
+def traced(pid, task):
+    with open(f"/proc/{pid}/task/{task}/status", encoding="ascii", errors="replace") as status:
+        return "TracerPid:\t0\n" not in status.read()
 
 
 if __name__ == "__main__":

@@ -1,135 +1,138 @@
-"""One window of load on one competitor, and what it cost."""
+"""One window of load on one competitor, and what it cost. Every answer and every frame of it is looked at."""
 
 import json
 import os
+import select
 import subprocess
+import time
 
+import cases
 import competitors
 import rig as machine
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
-# Text with a quote every so often: escapes are what makes a parser of JSON work.
-SENTENCE = 'The quick brown fox said "jump" and jumped over the lazy dog, twice, to be on the safe side.\n'
+# Between the starts of two streams, in seconds, as in sse-load.
+STAGGER = 0.00113
+# The longest a window may take beyond its length.
+PATIENCE = 120
 
 
 class Failed(Exception):
     """A window that does not count."""
 
 
-def body(model, size, messages=False):
-    """A request whose JSON has about `size` bytes."""
-    fields = {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello"}]}
-    if not messages:
-        fields["temperature"] = 0.7
-    missing = max(0, size - len(json.dumps(fields)))
-    per_sentence = len(json.dumps(SENTENCE)) - 2
-    fields["messages"][0]["content"] = "Hello " + SENTENCE * (missing // per_sentence)
-    return json.dumps(fields).encode()
+def window(competitor, case, seconds):
+    """Puts load on one competitor; the numbers of this window."""
+    if isinstance(case, cases.Stream):
+        return streams(competitor, case, seconds)
+    return whole(competitor, case, seconds)
 
 
-class Case:
-    """What is sent, and how."""
-
-    def __init__(self, name, title, baseline=competitors.BASELINE):
-        self.name, self.title, self.baseline = name, title, baseline
-
-    def window(self, rig, competitor, seconds):
-        """Puts load on one competitor; the numbers of this window."""
-        process, port = competitor
-        self.check(port)
-        before = process.cpu_seconds() if process else None
-        numbers = self.load(rig, port, seconds)
-        if process:
-            if process.child.poll() is not None:
-                raise Failed("the proxy has died")
-            numbers["cpu_us"] = (process.cpu_seconds() - before) * 1e6 / numbers["count"]
-        return numbers
-
-    def check(self, port):
-        """Looks at one answer before the window."""
-
-
-class Whole(Case):
-    """Answers in one piece, from wrk. Counted per request."""
-
-    unit = "request"
-
-    def __init__(self, name, title, connections, size, messages=False):
-        super().__init__(name, title)
-        self.connections, self.messages = connections, messages
-        self.model = competitors.CLAUDE_ALIAS if messages else competitors.CHAT_ALIAS
-        self.path = MESSAGES if messages else CHAT
-        self.body = body(self.model, size, messages)
-
-    def check(self, port):
-        status, answer = machine.post(port, self.path, self.body, competitors.KEY)
-        if status != 200 or answer.get("model") != self.model or not answer.get("usage"):
-            raise Failed(f"status {status}: {str(answer)[:200]}")
-
-    def load(self, rig, port, seconds):
-        env = {"LOAD_PATH": self.path, "LOAD_KEY": competitors.KEY,
-               "LOAD_BODY": rig.file(f"{self.name}.json", self.body)}
-        script = os.path.join(HERE, "..", "wrk", "post.lua")
-        out = run(["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", "--timeout", "5s", "-s", script,
-                   f"http://127.0.0.1:{port}"], env, seconds + 30)
-        seen = json.loads(out.strip().splitlines()[-1])
-        errors = {kind: seen[kind] for kind in ("connect", "read", "write", "status", "timeout") if seen[kind]}
-        if errors or not seen["requests"]:
-            raise Failed(f"errors {errors} in {seen['requests']} requests")
-        return {"count": seen["requests"], "per_second": seen["requests"] / seen["seconds"],
-                "p50_us": seen["p50_us"], "p99_us": seen["p99_us"]}
-
-
-class Stream(Case):
-    """Event streams, from sse-load. Counted per content frame."""
-
-    unit = "frame"
-
-    def __init__(self, name, title, streams, tps, tokens=None, messages=False):
-        super().__init__(name, title)
-        self.streams, self.tps, self.tokens, self.messages = streams, tps, tokens, messages
-
-    def load(self, rig, port, seconds):
-        model = competitors.CLAUDE_ALIAS if self.messages else competitors.CHAT_ALIAS
-        command = [competitors.program("sse-load"), "--target", f"127.0.0.1:{port}", "--model", model,
-                   "--key", competitors.KEY, "--streams", str(self.streams), "--tps", str(self.tps),
-                   "--dialect", "anthropic" if self.messages else "openai",
-                   "--tokens", str(self.tokens or max(2, int(self.tps * seconds)))]
-        if self.tokens:
-            command += ["--repeat", str(seconds)]
-        seen = json.loads(run(command, {}, seconds + 130, sound_only=False))
-        if not seen["sound"]:
-            raise Failed(f"faults {seen['faults']} in {seen['streams']} streams")
-        numbers = {"count": seen["frames"], "per_second": seen["frames"] / seen["seconds"],
-                   "streams": seen["streams"], "first_p50_us": seen["first_us"]["p50"]}
-        if not self.tokens:
-            for kind in ("gap", "delay"):
-                numbers[f"{kind}_p50_us"] = seen[f"{kind}_us"]["p50"]
-                numbers[f"{kind}_p99_us"] = seen[f"{kind}_us"]["p99"]
-        return numbers
-
-
-def run(command, env, seconds, sound_only=True):
-    """Runs a load generator on the load's core; what it printed."""
+def whole(competitor, case, seconds, more=()):
+    """Answers in one piece. The whole run of the load is the window."""
+    call = competitor.call(case.alias, case.dialect)
+    body = case.body(call.model)
+    problem = competitor.problem(case.alias, body, case.dialect)
+    if problem:
+        raise Failed(problem)
+    command = [competitors.program("post-load"), *asked(competitor, call), "--path", call.path,
+               "--body", competitor.rig.file("body.json", body), "--connections", str(case.connections),
+               "--seconds", str(seconds), *expected(call, case.dialect), *more]
+    before = cpu_seconds(competitor)
     try:
-        done = subprocess.run(["taskset", "-c", machine.LOAD_CORE, *command], env={**os.environ, **env},
-                              capture_output=True, text=True, timeout=seconds, check=False)
+        done = machine.run(command, seconds + PATIENCE)
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{command[0]} did not end") from error
-    if not done.stdout.strip() or (sound_only and done.returncode):
-        raise Failed(f"{command[0]}: {done.stderr.strip()[:300]}")
-    return done.stdout
+        raise Failed("post-load did not end") from error
+    seen = report(done.stdout, done.stderr)
+    if seen["faults"] or not seen["requests"]:
+        raise Failed(f"{len(seen['faults'])} faults in {seen['requests']} requests: {seen['faults'][:1]}")
+    numbers = {"count": seen["requests"], "per_second": seen["requests"] / seen["seconds"],
+               "p50_us": seen["latency_us"]["p50"], "p99_us": seen["latency_us"]["p99"]}
+    return with_cpu(numbers, competitor, before)
 
 
-CASES = [
-    Whole("plain32", "small chat, 32 connections", 32, 0),
-    Whole("plain1", "small chat, 1 connection", 1, 0),
-    Whole("body16k", "16 KiB chat, 32 connections", 32, 16 * 1024),
-    Whole("body256k", "256 KiB chat, 16 connections", 16, 256 * 1024),
-    Whole("messages32", "small Anthropic messages, 32 connections", 32, 0, messages=True),
-    Stream("sse100", "100 streams at 50 frames/s", 100, 50),
-    Stream("sse1000", "1,000 streams at 18 frames/s", 1000, 18),
-    Stream("sse100a", "100 Anthropic streams at 50 frames/s", 100, 50, messages=True),
-    Stream("sseflood", "32 streams as fast as they come", 32, 0, tokens=2000),
-]
+def expected(call, dialect):
+    """What every answer must contain: the model's name, the usage, and what the provider says."""
+    said = "This answer is simulated: no model was asked."
+    usage = "completion_tokens" if dialect == "openai" else "output_tokens"
+    return [word for text in (f'"{call.answers}"', f'"{usage}"', said) for word in ("--expect", text)]
+
+
+def asked(competitor, call):
+    headers = [word for header in call.headers for word in ("--header", header)]
+    return ["--target", f"127.0.0.1:{competitor.port}", "--key", competitor.key, *headers]
+
+
+def streams(competitor, case, seconds):
+    """Event streams. The window begins when all of them are open."""
+    outlasting = int(case.tps * (case.streams * STAGGER * 1.3 + seconds + 0.3)) + 2
+    command = sse_command(competitor, case, seconds) + ["--tokens", str(case.tokens or outlasting)]
+    with machine.pinned(machine.LOAD_CORE):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        seen, marks = marked(child, competitor, time.monotonic() + seconds + PATIENCE)
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    if not seen["sound"] or len(marks) != 2:
+        raise Failed(f"faults {seen['faults']} in {seen['streams']} streams")
+    return stream_numbers(competitor, seen, *marks)
+
+
+def sse_command(competitor, case, seconds):
+    call = competitor.call(case.alias, case.dialect)
+    return [competitors.program("sse-load"), *asked(competitor, call), "--path", call.path,
+            "--provider", f"127.0.0.1:{competitor.words['upstream']}", "--dialect", case.dialect,
+            "--model", call.model, "--answers", call.answers, "--streams", str(case.streams),
+            "--tps", str(case.tps), "--window", str(seconds)]
+
+
+def marked(child, competitor, deadline):
+    """The report of sse-load, and at the window's begin and end: when, how many frames, how much CPU time."""
+    marks, buffer = [], ""
+    while select.select([child.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+        piece = os.read(child.stdout.fileno(), 65536).decode()
+        now = (time.monotonic(), cpu_seconds(competitor))
+        buffer += piece
+        *lines, buffer = buffer.split("\n")
+        for line in map(json.loads, lines):
+            if "mark" not in line:
+                return line, marks
+            marks.append((*now, line["frames"]))
+        if not piece:
+            break
+    raise Failed("sse-load did not end")
+
+
+def stream_numbers(competitor, seen, begin, end):
+    frames, length = end[2] - begin[2], end[0] - begin[0]
+    if frames <= 0:
+        raise Failed("no frame came in the window")
+    numbers = {"count": frames, "per_second": frames / length, "streams": seen["streams"],
+               "first_p50_us": seen["first_us"]["p50"], "first_p99_us": seen["first_us"]["p99"]}
+    for kind in ("gap", "delay"):
+        if seen[f"{kind}_us"]["count"]:
+            numbers[f"{kind}_p50_us"] = seen[f"{kind}_us"]["p50"]
+            numbers[f"{kind}_p99_us"] = seen[f"{kind}_us"]["p99"]
+    if competitor.process:
+        numbers["cpu_us"] = (end[1] - begin[1]) * 1e6 / frames
+    return numbers
+
+
+def with_cpu(numbers, competitor, before):
+    if competitor.process:
+        if not competitor.process.lives():
+            raise Failed("the proxy has died")
+        numbers["cpu_us"] = (cpu_seconds(competitor) - before) * 1e6 / numbers["count"]
+    return numbers
+
+
+def cpu_seconds(competitor):
+    return competitor.process.cpu_seconds() if competitor.process else 0.0
+
+
+def report(out, err):
+    lines = out.strip().splitlines()
+    if not lines:
+        raise Failed(err.strip()[:300] or "the load generator said nothing")
+    return json.loads(lines[-1])

@@ -1,86 +1,117 @@
-"""Interleaved rounds over all competitors and cases, and the table of what they cost."""
+"""Interleaved rounds over all competitors and cases, and the tables of what they cost."""
 
 import argparse
+import fnmatch
 import json
 import os
-import shlex
-import statistics
 import sys
 
+import cases
 import competitors
+import figures
 import load
+import results
 import rig as machine
+import start
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 # A window that fails is tried again so often before its round goes without it.
 TRIES = 3
-
-# Column, title, and whether it is shown as what it adds to `direct`.
-COLUMNS = {
-    "cpu_us": ("CPU us", False), "per_second": ("per second", False),
-    "p50_us": ("added p50 us", True), "p99_us": ("added p99 us", True),
-    "first_p50_us": ("first frame p50 us", True),
-    "delay_p50_us": ("added delay p50 us", True), "delay_p99_us": ("added delay p99 us", True),
-    "gap_p99_us": ("added gap p99 us", True),
-}
 
 
 def main():
     options = arguments()
-    cases = [case for case in load.CASES if not options.cases or case.name in options.cases]
+    chosen = [case for case in cases.CASES if matches(case.name, options.cases)]
+    rows = chosen_competitors(options)
+    print(f"{len(rows)} competitors, {len(chosen)} cases, {options.rounds} rounds: about "
+          f"{expected_seconds(rows, chosen, options) / 60:.0f} minutes", file=sys.stderr)
+    machine.raise_open_files(16384)
+    about = results.about("run.sh")
+    stolen = machine.Stolen()
     with machine.Rig() as rig:
         upstream = competitors.provider(rig)
-        running = {name: started for name, start in competitors.COMPETITORS.items()
-                   if name in options.competitors and (started := start(rig, upstream))}
-        results = measure(rig, running, cases, options)
-    report = {"rig": machine.describe(), "command": command_line(), "rounds": options.rounds,
-              "window_seconds": options.window, "results": results}
-    text = table(report, cases)
-    print(text)
+        running = competitors.start_all(rig, upstream, rows)
+        about["versions"] = {name: said for name, one in running.items() if (said := one.version())}
+        windows = measure(running, chosen, options)
+    about.update(rounds=options.rounds, window_seconds=options.window, stolen=round(stolen.share(), 4))
+    sections = {"load": {"about": about, "cases": figures.summary(windows)}}
+    if options.starts:
+        sections["start"] = start.section([row for row in rows if row.name in running], options.starts)
+    for name, section in sections.items():
+        print(results.text(name, section) + "\n")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as out:
-            json.dump(report, out, indent=1)
+            json.dump({"about": about, "windows": windows}, out, indent=1)
     if options.save:
-        save(options.save, report, text)
-    return 0 if all(any(windows) for case in results.values() for windows in case.values()) else 1
+        results.save(options.save, sections)
+    return 0 if all(any(row) for case in windows.values() for row in case.values()) else 1
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="load-tests/run.sh", description=__doc__)
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", 7)))
-    parser.add_argument("--window", type=int, default=int(os.environ.get("WINDOW", 2)), help="seconds")
-    parser.add_argument("--cases", type=names(case.name for case in load.CASES), default=[],
-                        help="of " + ", ".join(case.name for case in load.CASES))
-    parser.add_argument("--competitors", type=names(competitors.COMPETITORS),
-                        default=list(competitors.COMPETITORS), help="of " + ", ".join(competitors.COMPETITORS))
+    parser.add_argument("--window", type=float, default=float(os.environ.get("WINDOW", 1.5)), help="seconds")
+    parser.add_argument("--cases", type=lambda text: text.split(","), default=["*"],
+                        help="names, with * for any; of " + ", ".join(cases.BY_NAME))
+    add_competitors(parser)
+    parser.add_argument("--starts", type=int, default=5, help="cold starts of each; 0 = none")
     parser.add_argument("--json", metavar="FILE", help="write the raw numbers of every window")
-    parser.add_argument("--save", metavar="NAME", help="write load-tests/results/NAME.md")
-    return parser.parse_args()
+    parser.add_argument("--save", metavar="NAME", help="write results/NAME.md and .json")
+    options = parser.parse_args()
+    if not any(matches(case.name, options.cases) for case in cases.CASES):
+        parser.error(f"no case is named {','.join(options.cases)}")
+    return options
 
 
-def names(known):
-    known = list(known)
-
-    def read(text):
-        chosen = text.split(",")
-        unknown = [name for name in chosen if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
-        return chosen
-
-    return read
+def add_competitors(parser, default=None):
+    parser.add_argument("--competitors", metavar="NAMES", default=default,
+                        help="of those in competitors/; +NAME adds to the usual ones")
+    parser.add_argument("--manifest", metavar="FILE", action="append", default=[],
+                        help="a further manifest; measured too")
 
 
-def measure(rig, running, cases, options):
+def chosen_competitors(options):
+    """The manifests that were asked for, in the order of a round."""
+    known = competitors.manifests(options.manifest)
+    usual = [name for name, row in known.items() if row.default or row.name in named_in(options.manifest)]
+    asked = options.competitors.split(",") if options.competitors else usual
+    if any(name.startswith("+") for name in asked):
+        asked = usual + [name.lstrip("+") for name in asked]
+    if unknown := [name for name in asked if name not in known]:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+    return [row for name, row in known.items() if name in asked]
+
+
+def named_in(files):
+    found = competitors.manifests(files)
+    usual = competitors.manifests()
+    return [name for name in found if name not in usual]
+
+
+def matches(name, patterns):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def expected_seconds(rows, chosen, options):
+    """Roughly: windows, opening and ending streams, the looks in between."""
+    per_round = 0.0
+    for case in chosen:
+        extra = 0.1
+        if isinstance(case, cases.Stream):
+            extra = 0.4 + case.streams * load.STAGGER * 2.4
+        per_round += (options.window + extra) * sum(1 for row in rows if row.takes(case))
+    return per_round * options.rounds + 5 * len(rows)
+
+
+def measure(running, chosen, options):
     """{case: {competitor: [numbers of a window, or None]}}, one window per round."""
-    results = {case.name: {name: [] for name in running} for case in cases}
+    windows = {case.name: {name: [] for name, one in running.items() if one.manifest.takes(case)} for case in chosen}
     for round_number in range(1, options.rounds + 1):
-        for case in cases:
-            for name, competitor in running.items():
+        for case in chosen:
+            for name in windows[case.name]:
                 progress(f"round {round_number}/{options.rounds} {case.name} {name}")
-                results[case.name][name].append(window(rig, case, name, competitor, options.window))
+                windows[case.name][name].append(one_window(running, name, case, options.window))
     progress("")
-    return results
+    return windows
 
 
 def progress(text):
@@ -88,77 +119,21 @@ def progress(text):
         print(f"\r{text:<60}\r", end="", file=sys.stderr, flush=True)
 
 
-def window(rig, case, name, competitor, seconds):
+def one_window(running, name, case, seconds):
+    """The numbers of a window that counts, or None. A competitor that gets less load than others is put beside
+    `direct` with the same."""
+    own = case.lowered(running[name].manifest)
     for _ in range(TRIES):
         try:
-            return case.window(rig, competitor, seconds)
+            numbers = load.window(running[name], own, seconds)
+            if own != case:
+                numbers["lowered"] = getattr(own, "connections", None) or own.streams
+                if figures.DIRECT in running:
+                    numbers[figures.DIRECT] = load.window(running[figures.DIRECT], own, seconds)
+            return numbers
         except (load.Failed, OSError) as error:
             print(f"\n{case.name} {name}: {error}", file=sys.stderr)
     return None
-
-
-def table(report, cases):
-    parts = []
-    for case in cases:
-        results = report["results"][case.name]
-        columns = [column for column in COLUMNS if any(column in (w or {}) for ws in results.values() for w in ws)]
-        rows = [[name, *(cell(results, name, column) for column in columns),
-                 ratio(results, name, case.baseline)] for name in results]
-        titles = [case.name, *(title(column, case) for column in columns), f"CPU / {case.baseline}"]
-        parts.append(f"**{case.title}**\n\n" + markdown(titles, rows))
-    return "\n\n".join(parts)
-
-
-def title(column, case):
-    text = COLUMNS[column][0]
-    return f"CPU us/{case.unit}" if column == "cpu_us" else f"{case.unit}s/s" if column == "per_second" else text
-
-
-def cell(results, name, column):
-    values = [window[column] for window in results[name] if window and column in window]
-    if COLUMNS[column][1] and name != "direct" and "direct" in results:
-        values = paired(results, name, "direct", column, lambda mine, other: mine - other)
-    if not values:
-        return "-"
-    middle, low, high = statistics.median(values), min(values), max(values)
-    show = (lambda number: f"{number:,.0f}") if high >= 1000 or column != "cpu_us" else (lambda n: f"{n:.1f}")
-    return f"{show(middle)} ({show(low)}..{show(high)})"
-
-
-def ratio(results, name, baseline):
-    """Median of the ratios of windows of the same round."""
-    values = paired(results, name, baseline, "cpu_us", lambda mine, other: mine / other)
-    if not values:
-        return "-"
-    return f"{statistics.median(values):.2f} ({min(values):.2f}..{max(values):.2f})"
-
-
-def paired(results, name, other, column, combine):
-    pairs = zip(results[name], results.get(other, []))
-    return [combine(mine[column], base[column]) for mine, base in pairs
-            if mine and base and mine.get(column) is not None and base.get(column) is not None]
-
-
-def markdown(titles, rows):
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def command_line():
-    return shlex.join(["load-tests/run.sh", *sys.argv[1:]])
-
-
-def save(name, report, text):
-    rig = report["rig"]
-    facts = [f"- {key.replace('_', ' ')}: {value}" for key, value in rig.items()]
-    facts += [f"- command: `{report['command']}`",
-              f"- {report['rounds']} interleaved rounds, {report['window_seconds']} s a window; "
-              "median (min..max); \"added\" is the difference to `direct` in the same round; the ratio is the "
-              "median of the rounds' own ratios"]
-    path = os.path.join(HERE, "..", "results", f"{name}.md")
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(f"# {name}\n\n" + "\n".join(facts) + f"\n\n{text}\n")
-    print(f"\nwritten to {os.path.relpath(path)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

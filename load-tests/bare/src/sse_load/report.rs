@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use load::quantiles::quantiles;
 use serde_json::json;
 
 /// Counts and samples of any number of streams. Times in microseconds.
@@ -13,9 +14,9 @@ pub struct Report {
     pub bytes: u64,
     /// From the request to the first content frame.
     pub first: Vec<u32>,
-    /// Between two content frames of a paced stream.
+    /// Between two content frames of a paced stream, in the window.
     pub gaps: Vec<u32>,
-    /// How late a frame of a paced stream came, by the provider's schedule.
+    /// How late a frame of a paced stream came, by the provider's schedule; in the window.
     pub delays: Vec<u32>,
     faults: BTreeMap<String, u64>,
 }
@@ -52,26 +53,9 @@ impl Report {
     }
 }
 
-fn quantiles(samples: &[u32]) -> serde_json::Value {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    let at = |share: f64| {
-        let last = sorted.len().saturating_sub(1);
-        sorted.get((last as f64 * share).round() as usize).copied()
-    };
-    json!({"count": sorted.len(), "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": at(1.0)})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_samples_and_none_come_from_nothing() {
-        let samples: Vec<u32> = (0..=100).rev().collect();
-        assert_eq!(quantiles(&samples), json!({"count": 101, "p50": 50, "p90": 90, "p99": 99, "max": 100}));
-        assert!(quantiles(&[]).get("p50").is_some_and(serde_json::Value::is_null));
-    }
 
     #[test]
     fn one_fault_makes_a_report_unsound_and_so_does_nothing_at_all() {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 answers as streams send them: a head, then chunks, then frames within the chunks.
+//! HTTP/1.1 answers: heads, and bodies of a known length or in chunks.
 
 use memchr::memmem;
 
@@ -7,7 +7,36 @@ pub fn head_length(bytes: &[u8]) -> Option<usize> {
     memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// What a head says, as far as it matters here.
+/// How long a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    Known(usize),
+    Chunked,
+}
+
+/// What the head of a whole answer says of its body. Anything but a 200 is an error.
+pub fn body_length(head: &[u8]) -> Result<Length, String> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let status = lines.next().unwrap_or_default();
+    if !status.starts_with(b"HTTP/1.1 200") {
+        return Err(format!("status line `{}`", String::from_utf8_lossy(status)));
+    }
+    for line in lines {
+        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let (name, value) = line.split_at(colon);
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+            return length.map(Length::Known).ok_or_else(|| "a length that is no number".to_owned());
+        }
+        if name.eq_ignore_ascii_case(b"transfer-encoding") && value.eq_ignore_ascii_case(b"chunked") {
+            return Ok(Length::Chunked);
+        }
+    }
+    Err("the answer has no length".to_owned())
+}
+
+/// What the head of an event stream says, as far as it matters here.
 pub fn check_head(head: &[u8]) -> Result<(), String> {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
     if !text.starts_with("http/1.1 200") {
@@ -104,6 +133,15 @@ mod tests {
                 "cut at {cut}"
             );
         }
+    }
+
+    #[test]
+    fn a_whole_answer_says_how_long_its_body_is() {
+        let of = |lines: &str| body_length(format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n").as_bytes());
+        assert_eq!(of("server: x\r\ncontent-LENGTH: 12"), Ok(Length::Known(12)));
+        assert_eq!(of("Transfer-Encoding: chunked"), Ok(Length::Chunked));
+        assert!(of("content-length: many").is_err() && of("server: x").is_err());
+        assert!(body_length(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 2\r\n\r\n").is_err());
     }
 
     #[test]
