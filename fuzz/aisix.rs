@@ -8,10 +8,12 @@ pub mod dialect;
 pub mod document;
 #[path = "../src/error.rs"]
 pub mod error;
-#[path = "../src/proxy/doors/framing.rs"]
-pub mod framing;
+#[path = "../src/http1/mod.rs"]
+pub mod http1;
+pub mod messages;
 #[path = "../src/resources/mod.rs"]
 pub mod resources;
+pub mod second_opinion;
 
 use bytes::Bytes;
 use dialect::DialectId;

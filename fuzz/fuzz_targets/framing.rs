@@ -1,130 +1,84 @@
-//! Heads and bodies of HTTP/1.1 end at the same byte however they arrive, and what is accepted leaves no other
+//! Heads and bodies of requests end at the same byte however they arrive, and what is accepted leaves no other
 //! reader a choice: one length or one coding, lines that end in CR LF, nothing hidden.
 #![no_main]
 
-use aisix::chunkings;
-use aisix::error::Kind;
-use aisix::framing::{BodyEnd, ChunkScan, Head, head};
+use aisix::http1::{Body, RequestHead};
+use aisix::messages::{self, Found, RequestLine};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let input = Bytes::copy_from_slice(data);
-    let whole = read(&input);
-    check_prefixes(&input, &whole);
-    check_body(&BodyEnd::Chunked(ChunkScan::default()), &input);
-    if let Ok(Some(found)) = &whole {
-        check_head(&input[..found.len], found);
-        check_body(&found.body, &input.slice(found.len..));
+    messages::check_body(&Body::chunked(), &input);
+    match messages::check_head::<RequestHead>(&input) {
+        Ok(Some(found)) => {
+            check_request(&input[..found.len], &found);
+            messages::check_body(&found.body, &input.slice(found.len..));
+        }
+        Ok(None) => {}
+        Err(_) => check_refused(&input),
     }
 });
 
-fn read(bytes: &[u8]) -> Result<Option<Head>, Kind> {
-    head(bytes).map_err(|(error, _)| error.kind)
-}
-
-/// A head says nothing until it is complete or wrong, and then always the same.
-fn check_prefixes(input: &Bytes, whole: &Result<Option<Head>, Kind>) {
-    let [_, bytes, pieces] = chunkings(input);
-    // Every prefix of a long input would be read in quadratic time.
-    let pieces = if input.len() <= EVERY_PREFIX { bytes } else { pieces };
-    let mut have = 0;
-    for piece in pieces {
-        have += piece.len();
-        let found = read(&input[..have]);
-        let early = matches!(whole, Ok(Some(head)) if have < head.len);
-        assert!(found == Ok(None) || (found == *whole && !early), "{have} bytes: {found:?}, all: {whole:?}");
-        let due = matches!(whole, Ok(Some(head)) if have >= head.len);
-        assert!(!due || found == *whole, "{have} bytes: {found:?}, all: {whole:?}");
-    }
-}
-
 /// What is left when a message has ended belongs to nobody's guess.
-fn check_head(bytes: &[u8], found: &Head) {
-    let mut slots = [httparse::EMPTY_HEADER; 256];
-    let mut request = httparse::Request::new(&mut slots);
-    assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(bytes.len())));
-    assert_eq!(request.path, Some(found.path.as_str()));
-    for (at, byte) in bytes.iter().enumerate() {
-        assert!(*byte != b'\n' || (at > 0 && bytes[at - 1] == b'\r'), "a bare LF at {at}");
-        assert!(*byte != b'\r' || bytes.get(at + 1) == Some(&b'\n'), "a bare CR at {at}");
-        assert_ne!(*byte, 0, "a NUL at {at}");
+fn check_request(head: &[u8], found: &Found<RequestLine>) {
+    let line = &found.line;
+    check_line(messages::lines(head).0, line, messages::values(head, "host"));
+    assert!(!matches!(found.body, Body::Close), "a request says how its body ends");
+    messages::check_framing(head, &found.body, line.minor);
+    let values = |name| messages::values(head, name);
+    if found.body == Body::Length(0) {
+        assert!(values("transfer-encoding").is_empty(), "a coding is overlooked");
+        assert!(values("content-length").iter().all(|text| text.bytes().all(|byte| byte == b'0')));
     }
-    let (lengths, codings) = (values(bytes, "content-length"), values(bytes, "transfer-encoding"));
-    match &found.body {
-        BodyEnd::Length(0) if lengths.is_empty() => assert!(codings.is_empty(), "a coding is overlooked"),
-        BodyEnd::Length(length) => {
-            assert!(codings.is_empty(), "both framings");
-            let [text] = lengths.as_slice() else { panic!("{} lengths", lengths.len()) };
-            assert!(text.bytes().all(|byte| byte.is_ascii_digit()), "{text:?}");
-            assert_eq!(text.parse(), Ok(*length));
-        }
-        BodyEnd::Chunked(_) => {
-            assert!(lengths.is_empty(), "both framings");
-            assert!(codings.len() == 1 && codings[0].eq_ignore_ascii_case("chunked"), "{codings:?}");
-            assert_eq!(request.version, Some(1));
-        }
-    }
-    let hosts = values(bytes, "host").len();
-    assert!(hosts == 1 || (hosts == 0 && request.version == Some(0)), "{hosts} hosts");
+
+    let said = |name| messages::lists(&values("connection"), name);
+    assert_eq!(line.close, said("close") || (line.minor == 0 && !said("keep-alive")));
+    assert_eq!(line.upgrade, said("upgrade") || !values("upgrade").is_empty());
+    let expectations = values("expect");
+    let known = expectations.iter().filter(|value| value.eq_ignore_ascii_case("100-continue")).count();
+    assert!(!line.expects_continue || (known > 0 && line.minor == 1), "{expectations:?}");
+    let plain = known == 1 && expectations.len() == 1 && line.minor == 1;
+    assert!(!plain || line.expects_continue);
 }
 
-/// All values of a header, read as generously as the most generous reader might.
-fn values(head: &[u8], name: &str) -> Vec<String> {
-    let lines = head.split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
-    let named = |line: std::borrow::Cow<'_, str>| {
-        let (found, value) = line.split_once(':')?;
-        found.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+/// The target says where to go, and no other part of the head says otherwise.
+fn check_line(first: &[u8], line: &RequestLine, hosts: Vec<String>) {
+    let text = std::str::from_utf8(first).expect("ASCII");
+    let [method, sent, version] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text:?}") };
+    assert_eq!((method, version), (line.method.as_str(), format!("HTTP/1.{}", line.minor).as_str()));
+    assert!(sent.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'), "{sent:?}");
+
+    assert!(hosts.len() == 1 || (hosts.is_empty() && line.minor == 0), "{hosts:?}");
+    let is_host = |byte: u8| byte.is_ascii_graphic() && !b"/?#@,\\\"<>^`{|}".contains(&byte);
+    assert!(hosts.iter().all(|host| host.bytes().all(is_host)), "{hosts:?}");
+
+    let target = match sent.split_once("://") {
+        _ if sent.starts_with('/') => sent,
+        None => {
+            assert_eq!((method, sent), ("OPTIONS", "*"));
+            sent
+        }
+        Some((scheme, rest)) => {
+            assert!(["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()), "{sent:?}");
+            let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            assert!(!host.is_empty() && host.bytes().all(is_host), "{sent:?}");
+            assert!(hosts.iter().all(|other| other.eq_ignore_ascii_case(host)), "{sent:?}, {hosts:?}");
+            target
+        }
     };
-    lines.filter_map(named).collect()
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    let path = if path.is_empty() { "/" } else { path };
+    assert_eq!(line.target, target);
+    assert_eq!((line.path.as_str(), line.query.as_deref()), (path, query));
 }
 
-fn check_body(end: &BodyEnd, rest: &Bytes) {
-    let [whole, bytes, pieces] = chunkings(rest).map(|chunks| follow(end.clone(), &chunks));
-    assert_eq!(whole, bytes);
-    assert_eq!(whole, pieces);
-    if let (BodyEnd::Chunked(_), Ok((taken, true))) = (end, whole) {
-        assert_eq!(decoded(rest), Some(taken));
-    }
+/// A refused head gives the target it was sent to, for the shape of the answer, or none.
+fn check_refused(input: &Bytes) {
+    let mut head = RequestHead::default();
+    assert!(head.read(input).is_err());
+    let target = head.target();
+    assert!(head.path() == "/" || target.starts_with(head.path()));
+    let sent = |window: &[u8]| window == target.as_bytes();
+    assert!(target.is_empty() || input.windows(target.len()).any(sent), "{target:?} was never sent");
 }
-
-/// How many bytes belong to the body, and whether it has ended.
-fn follow(mut end: BodyEnd, chunks: &[Bytes]) -> Result<(usize, bool), &'static str> {
-    let mut taken = 0;
-    for chunk in chunks {
-        let more = end.take(chunk)?;
-        taken += more;
-        if more < chunk.len() {
-            assert!(end.done(), "bytes left over before the end");
-            break;
-        }
-    }
-    Ok((taken, end.done()))
-}
-
-/// Where a chunked body ends, by another reader of chunk sizes.
-fn decoded(body: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(&body[at..]) else {
-            return None;
-        };
-        at += line;
-        if size == 0 {
-            break;
-        }
-        at += usize::try_from(size).ok()?;
-        assert_eq!(body.get(at..at + 2), Some(b"\r\n".as_slice()));
-        at += 2;
-    }
-    loop {
-        let line = body[at..].windows(2).position(|pair| pair == b"\r\n")?;
-        at += line + 2;
-        if line == 0 {
-            return Some(at);
-        }
-    }
-}
-
-/// Longest input of which every prefix is tried.
-const EVERY_PREFIX: usize = 512;

@@ -77,8 +77,11 @@ async fn a_refusal_in_any_other_form_is_wrapped_with_its_status(door: Door) {
 }
 
 async fn a_refused_provider_credential_is_the_gateways_fault_and_not_the_callers(door: Door) {
+    let upstream = Upstream::queue([]).await;
+    let gateway = door.setup(&upstream).start().await;
     for (target, body, error) in DIALECTS {
-        let (answer, _) = answer_to(door, target, body, replies::json(401, error)).await;
+        upstream.next(replies::json(401, error));
+        let answer = gateway.ask(&Request::post(target, *body).bearer(CALLER)).await;
         assert_eq!(answer.status, 502, "{target}: {}", answer.text());
         assert!(!answer.text().contains("context length"), "the provider's words stay inside");
         match *target {
@@ -157,9 +160,12 @@ async fn an_unreachable_upstream_is_a_transport_error_without_its_address(door: 
 }
 
 async fn nonsense_instead_of_an_answer_is_a_decode_error(door: Door) {
+    let upstream = Upstream::queue([]).await;
+    let gateway = door.setup(&upstream).start().await;
     for body in ["", "not json", "[]", "\"text\"", "{\"id\":", "<html></html>"] {
         for (target, request, _) in DIALECTS {
-            let (answer, _) = answer_to(door, target, request, replies::json(200, body)).await;
+            upstream.next(replies::json(200, body));
+            let answer = gateway.ask(&Request::post(target, *request).bearer(CALLER)).await;
             assert_eq!(answer.status, 502, "{target} {body:?}: {}", answer.text());
             let kind = if *target == "/v1/messages" { "api_error" } else { "upstream_decode_error" };
             assert_eq!(answer.error_type(), kind, "{body:?}");
@@ -196,10 +202,11 @@ async fn a_stream_that_fails_before_its_first_frame_is_answered_with_a_status(do
         ("failed", replies::json(503, "{}"), 502),
         ("in-band error", replies::stream(&[in_band]), 429),
     ];
+    let upstream = Upstream::queue([]).await;
+    let setup = door.setup(&upstream).config("upstream.stream_timeout_ms", 400);
+    let gateway = setup.config("upstream.first_frame_timeout_ms", 400).start().await;
     for (what, script, status) in cases {
-        let upstream = Upstream::doing(script).await;
-        let setup = door.setup(&upstream).config("upstream.stream_timeout_ms", 400);
-        let gateway = setup.config("upstream.first_frame_timeout_ms", 400).start().await;
+        upstream.next(script);
         let answer =
             gateway.ask(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.text());
@@ -236,9 +243,10 @@ async fn an_answer_or_a_head_beyond_all_bounds_is_given_up(door: Door) {
         ("a long answer in chunks", chunked),
         ("a long head", Script::reading().send(head)),
     ];
+    let upstream = Upstream::queue([]).await;
+    let gateway = door.setup(&upstream).config("upstream.max_answer_bytes", 100_000).start().await;
     for (what, script) in scripts {
-        let upstream = Upstream::doing(script).await;
-        let gateway = door.setup(&upstream).config("upstream.max_answer_bytes", 100_000).start().await;
+        upstream.next(script);
         let answer = gateway.ask(&Request::post("/v1/chat/completions", CHAT).bearer(CALLER)).await;
         assert_eq!(answer.status, 502, "{what}: {}", answer.text());
     }

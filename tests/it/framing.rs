@@ -114,8 +114,8 @@ async fn ambiguous_lengths_are_refused_and_end_the_connection(door: Door) {
         ("chunks and nothing", "transfer-encoding: chunked, \r\n".to_owned()),
         ("chunks twice", "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n".to_owned()),
     ];
+    let (gateway, upstream) = gateway_with(door, &[]).await;
     for (what, framing) in cases {
-        let (gateway, upstream) = gateway_with(door, &[]).await;
         let mut client = gateway.client().await;
         client.write(&framed(&framing, CHAT)).await;
         let head = client.head().await;
@@ -138,8 +138,8 @@ async fn broken_chunks_are_refused_and_end_the_connection(door: Door) {
         "fffffffffffffffff\r\n{",
         "\r\n\r\n",
     ];
+    let (gateway, upstream) = gateway_with(door, &[("proxy.body_timeout_ms", json!(500))]).await;
     for body in bodies {
-        let (gateway, upstream) = gateway_with(door, &[("proxy.body_timeout_ms", json!(500))]).await;
         let mut client = gateway.client().await;
         client.write(&framed("transfer-encoding: chunked\r\n", body)).await;
         let head = client.head().await;

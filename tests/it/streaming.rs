@@ -79,14 +79,15 @@ async fn two_events_in_one_piece_and_one_event_in_two_both_arrive_at_once(door: 
 }
 
 async fn any_framing_of_the_upstream_gives_the_same_bytes(door: Door) {
+    let upstream = Upstream::queue([]).await;
+    let gateway = door.setup(&upstream).start().await;
     for (request, frames) in [(chat(), CHAT_FRAMES), (message(), MESSAGE_FRAMES)] {
         for ending in ["\n", "\r\n"] {
             let text = frames.concat().replace('\n', ending);
             for size in [1, 3, 64, 100_000] {
                 let pieces = text.as_bytes().chunks(size).flat_map(replies::chunk);
                 let bytes: Vec<u8> = pieces.chain(replies::LAST_CHUNK.iter().copied()).collect();
-                let upstream = Upstream::doing(replies::open_stream().send(bytes)).await;
-                let gateway = door.setup(&upstream).start().await;
+                upstream.next(replies::open_stream().send(bytes));
                 let answer = gateway.ask(&request).await;
                 assert_eq!(answer.text(), aliased(&text), "{ending:?} in chunks of {size}");
             }
