@@ -266,7 +266,8 @@ pub fn check_body(end: &Body, rest: &Bytes) {
             assert_eq!(whole.data, rest[..]);
         }
         (Body::Chunked(_), Ok((taken, true))) => {
-            let slow = chunked(rest).expect("another reader ends it as well");
+            let slow = chunked(rest).expect("another reader finds the last chunk as well");
+            assert!(slow.whole);
             assert_eq!((slow.len, &slow.data), (*taken, &whole.data));
             assert!(slow.trailers.iter().all(is_field), "{:?}", slow.trailers);
         }
@@ -300,7 +301,10 @@ pub fn follow(end: &Body, chunks: &[Bytes]) -> Followed {
 pub struct Chunked {
     pub len: usize,
     pub data: Vec<u8>,
+    /// Those that are complete.
     pub trailers: Vec<Field>,
+    /// Nothing is missing behind the trailers.
+    pub whole: bool,
 }
 
 pub fn chunked(body: &[u8]) -> Option<Chunked> {
@@ -320,15 +324,16 @@ pub fn chunked(body: &[u8]) -> Option<Chunked> {
             return None;
         }
     }
-    loop {
-        let line = body[at..].windows(2).position(|pair| pair == b"\r\n")?;
+    let mut whole = false;
+    while !whole && let Some(line) = body[at..].windows(2).position(|pair| pair == b"\r\n") {
         let trailer = &body[at..at + line];
         at += line + 2;
-        if line == 0 {
-            return Some(Chunked { len: at, data, trailers });
+        whole = line == 0;
+        if !whole {
+            trailers.push(field(trailer)?);
         }
-        trailers.push(field(trailer)?);
     }
+    Some(Chunked { len: at, data, trailers, whole })
 }
 
 /// Longest input of which every prefix is tried.

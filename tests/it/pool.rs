@@ -237,7 +237,7 @@ fn upload() -> Request {
 async fn assert_given(script: Script, status: u16, text: &str) -> usize {
     let upstream = Upstream::queue([script]).await;
     upstream.always(ok());
-    let gateway = Setup::new(&upstream).config("upstream.timeout_ms", 15_000).start().await;
+    let gateway = Setup::new(&upstream).config("upstream.timeout_ms", 50_000).start().await;
     let answer = gateway.ask(&upload()).await;
     assert_eq!(answer.status, status, "{:.200}", answer.text());
     assert!(answer.text() == aliased(text), "{} bytes instead of {}", answer.body.len(), text.len());

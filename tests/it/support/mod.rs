@@ -22,7 +22,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long anything may take before a test gives up. Generous on purpose: time never decides a verdict.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The future's output, or a panic that names what was awaited.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
