@@ -15,7 +15,7 @@ pub mod provider_key;
 pub mod rate_limit;
 pub mod snapshot;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 use uuid::Uuid;
 
 pub use crate::document::Secret;
@@ -79,7 +79,9 @@ pub fn row_id(collection: &str, identity: &str) -> String {
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
 }
 
 /// Lower-case hexadecimal.

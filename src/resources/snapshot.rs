@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::check::{self, Finding, Rows};
 use super::provider_key::ResponseRules;
@@ -255,17 +255,17 @@ impl SnapshotBuilder {
     /// A digest of rows that came without a source. Debug shows all of a row but its credentials, so these
     /// are added.
     fn digest(&self) -> String {
-        let mut digest = Sha256::new();
-        digest.update(format!("{:?}{:?}{:?}", self.models, self.api_keys, self.provider_keys));
+        let mut digest = Context::new(&SHA256);
+        digest.update(format!("{:?}{:?}{:?}", self.models, self.api_keys, self.provider_keys).as_bytes());
         for key in &self.provider_keys {
-            digest.update(sha256(key.secret.expose().as_bytes()));
+            digest.update(&sha256(key.secret.expose().as_bytes()));
             let client_key = key.tls.client_key.as_ref().map_or("", |secret| secret.expose());
-            digest.update(sha256(client_key.as_bytes()));
+            digest.update(&sha256(client_key.as_bytes()));
         }
         for row in &self.generic {
-            digest.update(format!("{}/{}{}", row.collection, row.name, row.body));
+            digest.update(format!("{}/{}{}", row.collection, row.name, row.body).as_bytes());
         }
-        to_hex(&digest.finalize())
+        to_hex(digest.finish().as_ref())
     }
 }
 

@@ -11,9 +11,9 @@ mod rows;
 use std::collections::HashSet;
 use std::path::Path;
 
+use ring::digest::{Context, SHA256};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::check::{self, Finding, Rows, scope};
 use super::{ApiKey, GenericRow, Model, ProviderKey, Snapshot, row_id, to_hex};
@@ -238,9 +238,9 @@ fn digest(rows: &[Row]) -> String {
         })
         .collect();
     lines.sort_unstable();
-    let mut digest = Sha256::new();
-    lines.iter().for_each(|line| digest.update(line));
-    to_hex(&digest.finalize())
+    let mut digest = Context::new(&SHA256);
+    lines.iter().for_each(|line| digest.update(line.as_bytes()));
+    to_hex(digest.finish().as_ref())
 }
 
 #[cfg(test)]
