@@ -125,8 +125,8 @@ fn json_line(record: &Record<'_>) -> Vec<u8> {
     let last = record.attempts.last();
     let mut line = JsonLine::new();
     line.time(name!("timestamp"), record.at);
-    line.text(name!("level"), "INFO");
-    line.text(name!("message"), "proxy request completed");
+    line.raw(name!("level"), b"\"INFO\"");
+    line.raw(name!("message"), b"\"proxy request completed\"");
     line.text(name!("request_id"), record.request_id);
     line.text_if(name!("trace_id"), record.trace_id);
     line.text(name!("method"), record.method);
@@ -168,18 +168,12 @@ fn attempt_members(line: &mut JsonLine, last: &Attempt<'_>) {
 
 fn token_members(line: &mut JsonLine, record: &Record<'_>) {
     let tokens = &record.tokens;
-    for (name, count) in [
-        (name!("prompt_tokens"), tokens.input),
-        (name!("completion_tokens"), tokens.output),
-        (name!("total_tokens"), tokens.total),
-        (name!("cached_tokens"), tokens.cache_read),
-        (name!("cache_write_tokens"), tokens.cache_write),
-        (name!("reasoning_tokens"), tokens.reasoning),
-    ] {
-        if let Some(count) = count {
-            line.number(name, count);
-        }
-    }
+    line.number_if(name!("prompt_tokens"), tokens.input);
+    line.number_if(name!("completion_tokens"), tokens.output);
+    line.number_if(name!("total_tokens"), tokens.total);
+    line.number_if(name!("cached_tokens"), tokens.cache_read);
+    line.number_if(name!("cache_write_tokens"), tokens.cache_write);
+    line.number_if(name!("reasoning_tokens"), tokens.reasoning);
 }
 
 /// Several tries are rare enough for a tree.
@@ -198,7 +192,8 @@ fn attempts_json(attempts: &[Attempt<'_>]) -> Vec<u8> {
 }
 
 /// Writes one JSON object. A line is written for every request, so texts that need no escaping, which is
-/// nearly all, are copied as they are. Names come from [`name!`].
+/// nearly all, are copied as they are. Names come from [`name!`]; where one is written its length is known, so that
+/// it takes no call to copy it.
 struct JsonLine(Vec<u8>);
 
 impl JsonLine {
@@ -206,36 +201,37 @@ impl JsonLine {
         JsonLine(Vec::with_capacity(TYPICAL_LINE_BYTES))
     }
 
+    #[inline(always)]
     fn text(&mut self, name: &str, value: &str) {
         self.0.extend_from_slice(name.as_bytes());
-        if is_plain(value.as_bytes()) {
-            self.0.push(b'"');
-            self.0.extend_from_slice(value.as_bytes());
-            self.0.push(b'"');
-        } else {
-            let written = serde_json::to_writer(&mut self.0, value);
-            debug_assert!(written.is_ok(), "a text always serialises");
-        }
+        self.quoted(value);
     }
 
+    #[inline(always)]
     fn text_if(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
+    #[inline(always)]
     fn number(&mut self, name: &str, value: u64) {
         self.0.extend_from_slice(name.as_bytes());
         self.digits(value);
     }
 
+    #[inline(always)]
+    fn number_if(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.number(name, value);
+        }
+    }
+
     /// Milliseconds to the microsecond.
+    #[inline(always)]
     fn millis(&mut self, name: &str, value: Duration) {
         self.0.extend_from_slice(name.as_bytes());
-        let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
-        self.digits(micros / 1000);
-        self.0.push(b'.');
-        self.three_digits(micros % 1000);
+        self.thousandths(u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// A time to the millisecond (<https://www.rfc-editor.org/rfc/rfc3339>).
@@ -251,11 +247,11 @@ impl JsonLine {
             }
             self.0.extend_from_slice(text.as_bytes());
         });
-        self.0.push(b'.');
-        self.three_digits(since.subsec_millis().into());
-        self.0.extend_from_slice(b"Z\"");
+        let [a, b, c] = three_digits(since.subsec_millis().into());
+        self.0.extend_from_slice(&[b'.', a, b, c, b'Z', b'"']);
     }
 
+    #[inline(always)]
     fn raw(&mut self, name: &str, json: &[u8]) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(json);
@@ -271,24 +267,43 @@ impl JsonLine {
         self.0
     }
 
-    fn three_digits(&mut self, number: u64) {
-        let digit = |place: u64| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
-        self.0.extend_from_slice(&[digit(100), digit(10), digit(1)]);
+    fn quoted(&mut self, value: &str) {
+        if is_plain(value.as_bytes()) {
+            self.0.push(b'"');
+            self.0.extend_from_slice(value.as_bytes());
+            self.0.push(b'"');
+        } else {
+            let written = serde_json::to_writer(&mut self.0, value);
+            debug_assert!(written.is_ok(), "a text always serialises");
+        }
     }
 
-    fn digits(&mut self, mut value: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(value % 10).unwrap_or(0);
-            value /= 10;
-            if value == 0 {
-                break;
+    fn thousandths(&mut self, value: u64) {
+        self.digits(value / 1000);
+        let [a, b, c] = three_digits(value);
+        self.0.extend_from_slice(&[b'.', a, b, c]);
+    }
+
+    fn digits(&mut self, value: u64) {
+        if value < 10 {
+            return self.0.push(b'0' + value as u8);
+        }
+        let [hundreds, tens, ones] = three_digits(value);
+        match value {
+            ..100 => self.0.extend_from_slice(&[tens, ones]),
+            100..1000 => self.0.extend_from_slice(&[hundreds, tens, ones]),
+            _ => {
+                self.digits(value / 1000);
+                self.0.extend_from_slice(&[hundreds, tens, ones]);
             }
         }
-        self.0.extend_from_slice(&digits[at..]);
     }
+}
+
+/// The last three digits of a number.
+fn three_digits(number: u64) -> [u8; 3] {
+    let number = (number % 1000) as u32;
+    [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit as u8)
 }
 
 thread_local! {
@@ -296,14 +311,20 @@ thread_local! {
     static SECOND: RefCell<(Option<u64>, String)> = const { RefCell::new((None, String::new())) };
 }
 
-/// Can the text stand in a JSON string as it is? Looks at all of it, which vector instructions do at once.
+/// Can the text stand in a JSON string as it is? Looks at blocks, the last filled up, which vector instructions do at
+/// once.
 fn is_plain(text: &[u8]) -> bool {
-    let odd = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    let mut blocks = text.chunks_exact(16);
-    let in_blocks = blocks
-        .by_ref()
-        .fold(false, |found, block| found | block.iter().fold(false, |found, byte| found | odd(byte)));
-    !in_blocks && !blocks.remainder().iter().any(odd)
+    let (blocks, rest) = text.as_chunks();
+    let mut last = [b' '; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    !blocks.iter().any(has_odd) && !has_odd(&last)
+}
+
+/// Is there a control character, a quote or a backslash? With its second bit flipped, a quote is next to the
+/// control characters.
+#[inline(always)]
+fn has_odd(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(false, |found, byte| found | (byte ^ 0x02 < 0x21) | (*byte == b'\\'))
 }
 
 fn text_line(record: &Record<'_>) -> Vec<u8> {
@@ -343,6 +364,8 @@ const CAPACITY: usize = 16_384;
 const TICK: Duration = Duration::from_millis(5);
 /// Empty looks after which the writer waits to be woken.
 const QUIET_TICKS: u32 = 100;
+/// Bytes of a text that are looked at together.
+const BLOCK: usize = 16;
 const MAX_BATCH_BYTES: usize = 256 * 1024;
 const TYPICAL_LINE_BYTES: usize = 1024;
 const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
@@ -412,6 +435,13 @@ mod tests {
     #[test]
     fn numbers_are_written_as_json_has_them() {
         let mut line = JsonLine::new();
+        for number in
+            [0, 9, 10, 99, 100, 999, 1000, 1001, 10_010, 100_100, 1_000_000, 20_000_000_019, u64::MAX]
+        {
+            let mut digits = JsonLine(Vec::new());
+            digits.digits(number);
+            assert_eq!(digits.0, number.to_string().into_bytes());
+        }
         line.number(name!("none"), 0);
         line.number(name!("most"), u64::MAX);
         line.millis(name!("short"), Duration::from_nanos(7_900));

@@ -27,25 +27,26 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Takes over what a usage object holds.
+    /// Takes over what a usage object holds. Of equal names within an inner object the first counts.
     pub fn read(&mut self, object: &[u8]) {
-        for member in skim::members(object) {
-            let Some(value) = object.get(member.value.clone()) else { continue };
-            let (slot, count) = match &*member.key() {
-                b"input_tokens" => (&mut self.input, skim::count(value)),
-                b"output_tokens" => (&mut self.output, skim::count(value)),
-                b"cache_read_input_tokens" => (&mut self.cache_read, skim::count(value)),
-                b"cache_creation_input_tokens" => (&mut self.cache_write, skim::count(value)),
-                b"output_tokens_details" => (&mut self.thinking, number(value, "thinking_tokens")),
-                b"cache_creation" => {
-                    let short = number(value, "ephemeral_5m_input_tokens");
-                    self.cache_write_5m = short.or(self.cache_write_5m);
-                    (&mut self.cache_write_1h, number(value, "ephemeral_1h_input_tokens"))
-                }
-                _ => continue,
+        let mut seen = 0;
+        skim::counts(object, |within, name, count| {
+            let (slot, bit) = match (within, name) {
+                (None, b"input_tokens") => (&mut self.input, 0),
+                (None, b"output_tokens") => (&mut self.output, 0),
+                (None, b"cache_read_input_tokens") => (&mut self.cache_read, 0),
+                (None, b"cache_creation_input_tokens") => (&mut self.cache_write, 0),
+                (None, _) => return seen = 0,
+                (Some(b"output_tokens_details"), b"thinking_tokens") => (&mut self.thinking, 1),
+                (Some(b"cache_creation"), b"ephemeral_5m_input_tokens") => (&mut self.cache_write_5m, 1),
+                (Some(b"cache_creation"), b"ephemeral_1h_input_tokens") => (&mut self.cache_write_1h, 2),
+                _ => return,
             };
-            *slot = count.or(*slot);
-        }
+            if seen & bit == 0 {
+                *slot = count.or(*slot);
+            }
+            seen |= bit;
+        });
     }
 
     /// In the common meaning: the provider's `input_tokens` leaves cached tokens out, ours does not.
@@ -67,8 +68,4 @@ impl Counters {
 
 fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     a.zip(b).map(|(a, b)| a.saturating_add(b)).or(a).or(b)
-}
-
-fn number(object: &[u8], name: &str) -> Option<u64> {
-    skim::value(object, &[name]).and_then(skim::count)
 }

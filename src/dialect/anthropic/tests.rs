@@ -72,6 +72,11 @@ fn cached_tokens_are_part_of_the_input() {
     let parts = br#"{"usage":{"input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":20}}}"#;
     let usage = Anthropic.splice_answer(&Bytes::from_static(parts), "m").expect("JSON").usage;
     assert_eq!((usage.input, usage.cache_write), (Some(21), Some(20)));
+    let twice = br#"{"usage":{"cache_creation":{"ephemeral_1h_input_tokens":1,"ephemeral_5m_input_tokens":2,
+        "ephemeral_1h_input_tokens":9},"cache_creation":{"ephemeral_1h_input_tokens":3,"ephemeral_1h_input_tokens":9},
+        "output_tokens":7,"output_tokens":5,"output_tokens":null}}"#;
+    let usage = Anthropic.splice_answer(&Bytes::from_static(twice), "m").expect("JSON").usage;
+    assert_eq!((usage.cache_write, usage.cache_write_1h, usage.output), (Some(5), Some(3), Some(5)));
     let huge = br#"{"usage":{"input_tokens":18446744073709551615,"cache_read_input_tokens":9}}"#;
     let usage = Anthropic.splice_answer(&Bytes::from_static(huge), "m").expect("JSON").usage;
     assert_eq!(usage.input, Some(u64::MAX), "a nonsensical sum does not overflow");

@@ -17,41 +17,21 @@ pub fn splice(body: &Bytes, model: &str) -> Result<Answer> {
 pub fn read_usage(object: &[u8]) -> Usage {
     let mut usage = Usage::default();
     let mut other_cache_read = None;
-    for member in skim::members(object) {
-        let Some(value) = object.get(member.value.clone()) else { continue };
-        match &*member.key() {
-            b"prompt_tokens" => usage.input = skim::count(value),
-            b"completion_tokens" => usage.output = skim::count(value),
-            b"total_tokens" => usage.total = skim::count(value),
-            b"prompt_cache_hit_tokens" | b"num_cached_tokens" => other_cache_read = skim::count(value),
-            b"prompt_tokens_details" => read_input_details(value, &mut usage),
-            b"completion_tokens_details" => read_output_details(value, &mut usage),
-            _ => {}
-        }
-    }
+    skim::counts(object, |within, name, count| {
+        let slot = match (within, name) {
+            (None, b"prompt_tokens") => &mut usage.input,
+            (None, b"completion_tokens") => &mut usage.output,
+            (None, b"total_tokens") => &mut usage.total,
+            (None, b"prompt_cache_hit_tokens" | b"num_cached_tokens") => &mut other_cache_read,
+            (Some(b"prompt_tokens_details"), b"cached_tokens") => &mut usage.cache_read,
+            (Some(b"prompt_tokens_details"), b"cache_write_tokens") => &mut usage.cache_write,
+            (Some(b"prompt_tokens_details"), b"audio_tokens") => &mut usage.audio_input,
+            (Some(b"completion_tokens_details"), b"reasoning_tokens") => &mut usage.reasoning,
+            (Some(b"completion_tokens_details"), b"audio_tokens") => &mut usage.audio_output,
+            _ => return,
+        };
+        *slot = count;
+    });
     usage.cache_read = usage.cache_read.or(other_cache_read);
     usage
-}
-
-fn read_input_details(object: &[u8], usage: &mut Usage) {
-    for member in skim::members(object) {
-        let count = object.get(member.value.clone()).and_then(skim::count);
-        match &*member.key() {
-            b"cached_tokens" => usage.cache_read = count,
-            b"cache_write_tokens" => usage.cache_write = count,
-            b"audio_tokens" => usage.audio_input = count,
-            _ => {}
-        }
-    }
-}
-
-fn read_output_details(object: &[u8], usage: &mut Usage) {
-    for member in skim::members(object) {
-        let count = object.get(member.value.clone()).and_then(skim::count);
-        match &*member.key() {
-            b"reasoning_tokens" => usage.reasoning = count,
-            b"audio_tokens" => usage.audio_output = count,
-            _ => {}
-        }
-    }
 }

@@ -224,6 +224,15 @@ fn usage_is_read_in_every_vendors_spelling() {
         ),
         (r#"{"prompt_tokens":1,"num_cached_tokens":9,"prompt_tokens_details":null}"#, basic),
         (r#"{"prompt_tokens":"many","completion_tokens":-1,"total_tokens":null}"#, Usage::default()),
+        (
+            r#"{"num_cached_tokens":2,"prompt_tokens":5,"pr\u006fmpt_tokens":1,"":{"prompt_tokens":6},
+                "prompt_tokens_details":{"cached_tokens":8,"cached_tokens":9,"x":{"cached_tokens":7}}}"#,
+            basic,
+        ),
+        (
+            r#"{"prompt_tokens":1,"prompt_tokens":{},"completion_tokens":2,"completion_tokens":null}"#,
+            Usage::default(),
+        ),
         ("null", Usage::default()),
         ("[1]", Usage::default()),
     ];

@@ -1,6 +1,7 @@
 //! The members a gateway reads in every whole answer, whatever the dialect.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{strict, string_is};
 use crate::dialect::splice::{self, Edit};
@@ -13,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 /// `UpstreamUnreadable`: not a JSON object.
 pub fn splice(body: &Bytes, model: &str, mut usage: impl FnMut(&[u8])) -> Result<Bytes> {
     let json = splice::json_string(model);
-    let mut edits = Vec::new();
+    let mut edits = SmallVec::<[Edit<'_>; 1]>::new();
     let pass = strict::members(body, |member| {
         let value = body.get(member.value.clone()).unwrap_or_default();
         match &*member.key() {

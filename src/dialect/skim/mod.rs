@@ -25,6 +25,35 @@ pub fn members(json: &[u8]) -> Members<'_> {
     Members { json, at, opens: b'{' }
 }
 
+/// Shows `visit` the members of the object `json` starts with and those of the objects directly in it, in one pass:
+/// the name of the object a member is in, unless it is the outer one; its own name; the number, if it counts.
+pub fn counts(json: &[u8], mut visit: impl FnMut(Option<&[u8]>, &[u8], Option<u64>)) {
+    visit_counts(members(json), None, &mut visit);
+}
+
+/// Returns the place of the closing brace, or where JSON stopped.
+fn visit_counts(
+    mut members: Members<'_>,
+    within: Option<&[u8]>,
+    visit: &mut impl FnMut(Option<&[u8]>, &[u8], Option<u64>),
+) -> usize {
+    while let Some(member) = members.name() {
+        let (name, start) = (member.key(), member.value.start);
+        if within.is_some() || members.json.get(start) != Some(&b'{') {
+            let Some(count) = members.pass_count(start) else { break };
+            visit(within, &name, count);
+            continue;
+        }
+        visit(None, &name, None);
+        let inner = Members { json: members.json, at: start, opens: b'{' };
+        let stop = visit_counts(inner, Some(&name), visit);
+        let closes = members.json.get(stop) == Some(&b'}');
+        let Some(end) = (if closes { Some(stop + 1) } else { value_end(members.json, start) }) else { break };
+        members.at = skip_space(members.json, end);
+    }
+    members.at
+}
+
 /// The value at the end of a path of member names, by its place in `json`. The first of several equal
 /// names counts.
 pub fn lookup(json: &[u8], path: &[&str]) -> Option<Range<usize>> {
@@ -139,7 +168,7 @@ pub struct Member<'a> {
     pub value: Range<usize>,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
     /// Does the name mean `wanted`?
     pub fn is(&self, wanted: &str) -> bool {
         self.name == wanted.as_bytes() || (self.escaped && unescape(self.name) == wanted)
@@ -147,12 +176,17 @@ impl Member<'_> {
 
     /// The name, unescaped, as bytes to match on.
     #[inline]
-    pub fn key(&self) -> Cow<'_, [u8]> {
-        if self.escaped { self.name().into_owned().into_bytes().into() } else { self.name.into() }
+    pub fn key(&self) -> Cow<'a, [u8]> {
+        if self.escaped { self.unescaped_key().into() } else { self.name.into() }
+    }
+
+    #[cold]
+    fn unescaped_key(&self) -> Vec<u8> {
+        self.name().into_owned().into_bytes()
     }
 
     /// The name, unescaped.
-    pub fn name(&self) -> Cow<'_, str> {
+    pub fn name(&self) -> Cow<'a, str> {
         unescape(self.name)
     }
 }
@@ -161,25 +195,69 @@ impl<'a> Iterator for Members<'a> {
     type Item = Member<'a>;
 
     fn next(&mut self) -> Option<Member<'a>> {
+        let mut member = self.name()?;
+        member.value.end = value_end(self.json, member.value.start)?;
+        self.at = skip_space(self.json, member.value.end);
+        Some(member)
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The next member, of whose value only the beginning is known. Whoever calls this passes over the value.
+    #[inline(always)]
+    fn name(&mut self) -> Option<Member<'a>> {
         if *self.json.get(self.at)? != self.opens {
             return None;
         }
         self.opens = b',';
         let open = skip_space(self.json, self.at + 1);
         let (end, escaped) = string_at(self.json, open)?;
-        let colon = skip_space(self.json, end);
-        if self.json.get(colon) != Some(&b':') {
-            return None;
-        }
-        let start = skip_space(self.json, colon + 1);
-        let value = start..value_end(self.json, start)?;
-        self.at = skip_space(self.json, value.end);
-        Some(Member { name: self.json.get(open + 1..end - 1)?, escaped, value })
+        let start = value_after(self.json, end)?;
+        Some(Member { name: self.json.get(open + 1..end - 1)?, escaped, value: start..start })
     }
+
+    /// Passes over the value that begins at `start` and tells what it counts.
+    #[inline(always)]
+    fn pass_count(&mut self, start: usize) -> Option<Option<u64>> {
+        let (end, count) = match short_count(self.json, start) {
+            Some((end, count)) => (end, Some(count)),
+            None => {
+                let end = value_end(self.json, start)?;
+                (end, self.json.get(start..end).and_then(count))
+            }
+        };
+        self.at = skip_space(self.json, end);
+        Some(count)
+    }
+}
+
+/// The digits that begin at `at`, if they are a whole value and no number that overflows.
+#[inline(always)]
+fn short_count(json: &[u8], at: usize) -> Option<(usize, u64)> {
+    let mut number = 0;
+    for (place, byte) in json.get(at..)?.iter().enumerate().take(MOST_DIGITS) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (place > 0 && ENDS[usize::from(*byte)]).then_some((at + place, number));
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    None
 }
 
 fn means(written: &[u8], wanted: &str) -> bool {
     written == wanted.as_bytes() || (memchr(b'\\', written).is_some() && unescape(written) == wanted)
+}
+
+/// From behind a name, over the colon, to its value.
+#[inline(always)]
+fn value_after(json: &[u8], name_end: usize) -> Option<usize> {
+    // As most write it: a colon and no white space.
+    if let Some([b':', b'!'..=u8::MAX]) = json.get(name_end..).and_then(|rest| rest.first_chunk()) {
+        return Some(name_end + 1);
+    }
+    let colon = skip_space(json, name_end);
+    (json.get(colon) == Some(&b':')).then(|| skip_space(json, colon + 1))
 }
 
 /// Place of the next byte that is not white space.
@@ -191,6 +269,7 @@ pub(crate) fn skip_space(json: &[u8], at: usize) -> usize {
     }
 }
 
+#[inline(never)]
 fn space_end(json: &[u8], mut at: usize) -> usize {
     loop {
         match json.get(at) {
@@ -210,6 +289,7 @@ fn skip_indent(json: &[u8], mut at: usize) -> usize {
 }
 
 /// End of the value that starts at `at`.
+#[inline(never)]
 fn value_end(json: &[u8], at: usize) -> Option<usize> {
     match json.get(at)? {
         b'"' => string_end(json, at),
@@ -238,6 +318,7 @@ fn string_at(json: &[u8], at: usize) -> Option<(usize, bool)> {
 }
 
 /// The rest of a string from its first escape on.
+#[inline(never)]
 fn escaped_end(json: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match json.get(at)? {
@@ -342,6 +423,9 @@ const ENDS: [bool; 256] = {
     }
     ends
 };
+
+/// So many digits never overflow.
+const MOST_DIGITS: usize = 19;
 
 /// 2^53: above it a double no longer tells neighbouring whole numbers apart.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;

@@ -14,23 +14,27 @@ pub fn text_end(json: &[u8], at: usize) -> usize {
     run_end::<true>(json, at)
 }
 
+/// As [`ascii_end`], for strings that are long: those with escapes are texts.
+pub fn long_ascii_end(json: &[u8], at: usize) -> usize {
+    long_run_end::<false>(json, at)
+}
+
 #[inline(always)]
 fn run_end<const WIDE: bool>(json: &[u8], at: usize) -> usize {
     let Some(block) = json.get(at..).and_then(|rest| rest.first_chunk()) else {
         return last_run_end::<WIDE>(json, at);
     };
-    match first_stop::<WIDE>(block) {
-        Some(place) => at + place,
-        None => long_run_end::<WIDE>(json, at + BLOCK),
-    }
+    let place = first_set(stops::<WIDE>(block));
+    if place < BLOCK { at + place } else { long_run_end::<WIDE>(json, at + BLOCK) }
 }
 
 /// As [`run_end`], for texts that have turned out to be long.
 #[inline(never)]
 fn long_run_end<const WIDE: bool>(json: &[u8], mut at: usize) -> usize {
     while let Some(block) = json.get(at..).and_then(|rest| rest.first_chunk()) {
-        if let Some(place) = first_stop::<WIDE>(block) {
-            return at + place;
+        let stops = stops::<WIDE>(block);
+        if stops != 0 {
+            return at + first_set(stops);
         }
         at = without_stop::<WIDE>(json, at + BLOCK);
     }
@@ -56,16 +60,21 @@ fn last_run_end<const WIDE: bool>(json: &[u8], at: usize) -> usize {
     at + rest.iter().position(|byte| is_stop::<WIDE>(*byte)).unwrap_or(rest.len())
 }
 
-/// Place of the first byte of a block that stops. Written so that the compiler tests all of them at once with
-/// vector instructions; of the forms that mean the same, this one it understands.
+/// All bits of each byte that stops, the first byte in the lowest bits. Written so that the compiler tests all of
+/// them at once with vector instructions; of the forms that mean the same, this one it understands.
 #[inline(always)]
-fn first_stop<const WIDE: bool>(block: &[u8; BLOCK]) -> Option<usize> {
+fn stops<const WIDE: bool>(block: &[u8; BLOCK]) -> u128 {
     let mut stops = [0u8; BLOCK];
     for (stop, byte) in stops.iter_mut().zip(block) {
         *stop = if is_stop::<WIDE>(*byte) { u8::MAX } else { 0 };
     }
-    let bits = u128::from_le_bytes(stops);
-    (bits != 0).then(|| (bits.trailing_zeros() / 8) as usize)
+    u128::from_le_bytes(stops)
+}
+
+/// The first byte that is not zero; [`BLOCK`] when all are.
+#[inline(always)]
+fn first_set(bytes: u128) -> usize {
+    (bytes.trailing_zeros() / 8) as usize
 }
 
 /// With the second bit flipped, `"` and the control characters are the bytes below 0x21; read as signed,

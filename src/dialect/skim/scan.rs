@@ -1,76 +1,100 @@
 //! The grammar of JSON over bytes, without a verdict on what is wrong: a value has an end, or it has none.
 //! Iterative: what is open is remembered in one bit each, so nesting costs no stack and next to no memory.
 
-use super::{plain, skip_space};
+use super::{plain, skip_space, value_after};
 
 /// End of the value that begins at `at`, and all of it is well-formed.
-pub fn value_end(json: &[u8], mut at: usize) -> Option<usize> {
-    let mut open = Open::default();
+#[inline(always)]
+pub fn value_end(json: &[u8], at: usize) -> Option<usize> {
+    match *json.get(at)? {
+        b'"' => string_end(json, at),
+        b'{' | b'[' => nested_end(json, at),
+        byte => scalar_end(json, at, byte),
+    }
+}
+
+/// End of the object or array that begins at `at`.
+#[inline(never)]
+fn nested_end(json: &[u8], mut at: usize) -> Option<usize> {
+    let mut open = Open { inner: NOTHING, outer: Vec::new() };
     loop {
         // A value is due.
-        at = skip_space(json, at);
         at = match *json.get(at)? {
             b'"' => string_end(json, at)?,
-            b'{' => match after_space(json, at + 1)? {
-                (end, b'}') => end + 1,
-                (name, _) => {
-                    open.push(true);
-                    at = name_ends(json, name)?.1;
+            bracket @ (b'{' | b'[') => {
+                let object = bracket == b'{';
+                let (first, byte) = after_space(json, at + 1)?;
+                if byte != closing(object) {
+                    open.push(object);
+                    at = if object { value_start(json, first)? } else { first };
                     continue;
                 }
-            },
-            b'[' => match after_space(json, at + 1)? {
-                (end, b']') => end + 1,
-                (first, _) => {
-                    open.push(false);
-                    at = first;
-                    continue;
-                }
-            },
+                first + 1
+            }
             byte => scalar_end(json, at, byte)?,
         };
         // A value is complete.
         at = loop {
             let Some(object) = open.innermost() else { return Some(at) };
-            match (after_space(json, at)?, object) {
-                ((comma, b','), true) => break name_ends(json, skip_space(json, comma + 1))?.1,
-                ((comma, b','), false) => break comma + 1,
-                ((end, b'}'), true) | ((end, b']'), false) => {
-                    open.pop();
-                    at = end + 1;
-                }
-                _ => return None,
+            let (place, byte) = after_space(json, at)?;
+            if byte == b',' {
+                let next = skip_space(json, place + 1);
+                break if object { value_start(json, next)? } else { next };
             }
+            if byte != closing(object) {
+                return None;
+            }
+            open.pop();
+            at = place + 1;
         };
     }
 }
 
-/// From the opening quote of a name to behind its closing one, and to behind its colon.
+fn closing(object: bool) -> u8 {
+    if object { b'}' } else { b']' }
+}
+
+/// From the opening quote of a name to the value it names.
 #[inline(always)]
-pub fn name_ends(json: &[u8], at: usize) -> Option<(usize, usize)> {
+fn value_start(json: &[u8], at: usize) -> Option<usize> {
+    name_end(json, at).map(|name| name.value)
+}
+
+/// Where a name ends and what it names begins.
+pub struct Name {
+    /// Behind the closing quote.
+    pub end: usize,
+    /// May there be escapes in it?
+    pub escaped: bool,
+    pub value: usize,
+}
+
+/// Reads a name from its opening quote on, and the colon.
+#[inline(always)]
+pub fn name_end(json: &[u8], at: usize) -> Option<Name> {
     if json.get(at) != Some(&b'"') {
         return None;
     }
-    let end = string_end(json, at)?;
-    match after_space(json, end)? {
-        (colon, b':') => Some((end, colon + 1)),
-        _ => None,
-    }
+    let stop = plain::ascii_end(json, at + 1);
+    let escaped = json.get(stop) != Some(&b'"');
+    let end = if escaped { escaped_end(json, stop)? } else { stop + 1 };
+    Some(Name { end, escaped, value: value_after(json, end)? })
 }
 
 /// From the opening quote of a string to behind its closing one.
 #[inline(always)]
-pub fn string_end(json: &[u8], at: usize) -> Option<usize> {
+fn string_end(json: &[u8], at: usize) -> Option<usize> {
     let end = plain::ascii_end(json, at + 1);
     if json.get(end) == Some(&b'"') { Some(end + 1) } else { escaped_end(json, end) }
 }
 
 /// The rest of a string from its first escape or byte beyond ASCII on.
+#[inline(never)]
 fn escaped_end(json: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match json.get(at)? {
             b'"' => return Some(at + 1),
-            b'\\' => at = plain::ascii_end(json, escape_end(json, at)?),
+            b'\\' => at = plain::long_ascii_end(json, escape_end(json, at)?),
             0x80.. => at = plain::ascii_end(json, wide_end(json, at)?),
             _ => return None,
         }
@@ -128,28 +152,39 @@ fn escape_end(json: &[u8], at: usize) -> Option<usize> {
 }
 
 /// A number, `true`, `false` or `null`; `first` is the byte at `at`.
+#[inline(always)]
 fn scalar_end(json: &[u8], at: usize, first: u8) -> Option<usize> {
-    let word: &[u8] = match first {
-        b'0'..=b'9' | b'-' => return number_end(json, at),
-        b't' => b"true",
-        b'f' => b"false",
-        b'n' => b"null",
-        _ => return None,
-    };
-    json.get(at..)?.starts_with(word).then_some(at + word.len())
+    let rest = json.get(at..)?;
+    match first {
+        b'0'..=b'9' | b'-' => number_end(json, at),
+        b't' if rest.starts_with(b"true") => Some(at + 4),
+        b'f' if rest.starts_with(b"false") => Some(at + 5),
+        b'n' if rest.starts_with(b"null") => Some(at + 4),
+        _ => None,
+    }
 }
 
+#[inline(always)]
 fn number_end(json: &[u8], at: usize) -> Option<usize> {
-    let is = |at: usize, these: &[u8]| json.get(at).is_some_and(|byte| these.contains(byte));
-    let mut at = at + usize::from(is(at, b"-"));
-    at = if is(at, b"0") { at + 1 } else { digits_end(json, at)? };
-    if is(at, b".") {
+    let at = at + usize::from(json.get(at) == Some(&b'-'));
+    let end = if json.get(at) == Some(&b'0') { at + 1 } else { digits_end(json, at)? };
+    match json.get(end) {
+        Some(b'.' | b'e' | b'E') => fraction_end(json, end),
+        _ => Some(end),
+    }
+}
+
+/// What may follow the whole part of a number.
+fn fraction_end(json: &[u8], mut at: usize) -> Option<usize> {
+    if json.get(at) == Some(&b'.') {
         at = digits_end(json, at + 1)?;
     }
-    if is(at, b"eE") {
-        at = digits_end(json, at + 1 + usize::from(is(at + 1, b"+-")))?;
+    match json.get(at) {
+        Some(b'e' | b'E') => {
+            digits_end(json, at + 1 + usize::from(matches!(json.get(at + 1), Some(b'+' | b'-'))))
+        }
+        _ => Some(at),
     }
-    Some(at)
 }
 
 /// One digit or more.
@@ -170,10 +205,9 @@ fn after_space(json: &[u8], at: usize) -> Option<(usize, u8)> {
 }
 
 /// The objects (1) and arrays (0) that are open, the innermost in the lowest bit of `inner`.
-#[derive(Default)]
 struct Open {
+    /// Above the bits of what is open stands a one.
     inner: u64,
-    depth: usize,
     /// Full words further out.
     outer: Vec<u64>,
 }
@@ -181,30 +215,29 @@ struct Open {
 impl Open {
     #[inline(always)]
     fn push(&mut self, object: bool) {
-        if self.depth > 0 && self.depth.is_multiple_of(BITS) {
+        if self.inner.leading_zeros() == 0 {
             self.outer.push(self.inner);
+            self.inner = NOTHING;
         }
         self.inner = self.inner << 1 | u64::from(object);
-        self.depth += 1;
     }
 
     #[inline(always)]
     fn pop(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
         self.inner >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(BITS) {
-            self.inner = self.outer.pop().unwrap_or_default();
+        if self.inner == NOTHING {
+            self.inner = self.outer.pop().unwrap_or(NOTHING);
         }
     }
 
     /// Is the innermost an object? None if nothing is open.
     #[inline(always)]
     fn innermost(&self) -> Option<bool> {
-        (self.depth > 0).then_some(self.inner & 1 == 1)
+        (self.inner != NOTHING).then_some(self.inner & 1 == 1)
     }
 }
 
-const BITS: usize = u64::BITS as usize;
+const NOTHING: u64 = 1;
 
 #[cfg(test)]
 mod tests {

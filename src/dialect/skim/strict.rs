@@ -60,12 +60,11 @@ fn walk(body: &[u8], mut visit: impl FnMut(&Member<'_>)) -> Option<()> {
 /// From the first name to the closing brace, whose place is returned.
 fn walk_members(body: &[u8], mut at: usize, visit: &mut impl FnMut(&Member<'_>)) -> Option<usize> {
     loop {
-        let (name_end, colon_end) = scan::name_ends(body, at)?;
-        let name = body.get(at + 1..name_end - 1)?;
-        let start = skip_space(body, colon_end);
-        let value = start..scan::value_end(body, start)?;
+        let found = scan::name_end(body, at)?;
+        let name = body.get(at + 1..found.end - 1)?;
+        let value = found.value..scan::value_end(body, found.value)?;
         at = skip_space(body, value.end);
-        visit(&Member { name, escaped: name.contains(&b'\\'), value });
+        visit(&Member { name, escaped: found.escaped, value });
         match body.get(at)? {
             b',' => at = skip_space(body, at + 1),
             b'}' => return Some(at),

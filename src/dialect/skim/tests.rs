@@ -148,7 +148,44 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+const LEAVES: &[&str] =
+    &["0", "17", "12.0", "1.2e1", "1.5", "-1", "18446744073709551616", "null", "true", "\"{\"", "{}", "[ ]"];
+const NAMES: &[&str] = &["a", "b", "\\u0061", "", "a rather long name", "{\\\"}"];
+
+/// Objects as text, with names that come twice, differently written, and numbers in every spelling.
+fn any_object() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(LEAVES).prop_map(str::to_owned);
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        let members = prop::collection::vec((prop::sample::select(NAMES), inner.clone()), 0..5);
+        let object =
+            (members, prop::sample::select(&["", " ", "\n    "][..])).prop_map(|(members, space)| {
+                let write = |(name, value): &(&str, String)| {
+                    format!("{space}\"{name}\"{space}:{space}{value}{space}")
+                };
+                format!("{{{}}}", members.iter().map(write).collect::<Vec<_>>().join(","))
+            });
+        prop_oneof![3 => object, 1 => inner.prop_map(|value| format!("[{value},0]"))]
+    })
+}
+
 proptest! {
+    #[test]
+    fn counts_are_those_of_the_members_and_of_their_members(json in any_object()) {
+        let mut expected = Vec::new();
+        for member in members(json.as_bytes()) {
+            let value = &json.as_bytes()[member.value.clone()];
+            expected.push((None, member.key(), count(value)));
+            for inner in members(value) {
+                expected.push((Some(member.key()), inner.key(), count(&value[inner.value.clone()])));
+            }
+        }
+        let mut found = Vec::new();
+        counts(json.as_bytes(), |within, name, count| {
+            found.push((within.map(|outer| outer.to_vec().into()), name.to_vec().into(), count));
+        });
+        prop_assert_eq!(found, expected);
+    }
+
     #[test]
     fn every_member_of_any_object_is_found(value in any_json(), pretty in any::<bool>()) {
         let json = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
@@ -170,12 +207,14 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let walked = members(&bytes).map(|member| member.name().len() + member.value.len()).sum::<usize>();
         let _ = (lookup(&bytes, &["a", "b"]), text(&bytes), count(&bytes), first_element(&bytes));
+        counts(&bytes, |_, _, _| {});
         prop_assert!(walked <= bytes.len() * 3);
     }
 
     #[test]
     fn no_text_that_looks_like_json_makes_it_panic(text in "[\\{\\}\\[\\],:\"\\\\u0-9dDaé ]{0,48}") {
         let walked = members(text.as_bytes()).count();
+        counts(text.as_bytes(), |_, _, _| {});
         prop_assert!(walked <= text.len());
     }
 }
