@@ -109,7 +109,7 @@ fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
         Credentials { authorization: down.header("authorization"), x_api_key: down.header("x-api-key") };
     let missing = credentials.authorization.is_none() && credentials.x_api_key.is_none();
     let identified = match down.header_values("authorization").len() {
-        0 | 1 => auth::identify(&x.world.snapshot, credentials, SystemTime::now()),
+        0 | 1 => auth::identify(&x.world.snapshot, credentials, SystemTime::now),
         _ => {
             Err(Error::new(Kind::Unauthenticated, "the request has several Authorization headers; send one"))
         }

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::digest::{Context, SHA256};
 
@@ -16,6 +17,8 @@ use crate::document::{Problem, Problems};
 /// All rows of one generation.
 #[derive(Debug, Default)]
 pub struct Snapshot {
+    /// No two snapshots with rows have the same in one process.
+    serial: u64,
     generation: u64,
     hash: String,
     /// Sorted by alias.
@@ -30,6 +33,9 @@ pub struct Snapshot {
     by_key_hash: foldhash::HashMap<[u8; 32], Arc<ApiKey>>,
     generic: Vec<GenericRow>,
 }
+
+/// The serial of the next snapshot; 0 is that of those without rows.
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// The model a name led to.
 #[derive(Debug)]
@@ -47,6 +53,11 @@ impl Snapshot {
 
     pub fn builder() -> SnapshotBuilder {
         SnapshotBuilder::default()
+    }
+
+    /// Tells this snapshot from every other of this process.
+    pub fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// Counts successful loads; 1 at boot.
@@ -236,6 +247,7 @@ impl SnapshotBuilder {
         let mut provider_keys: Vec<Arc<ProviderKey>> = self.provider_keys.into_iter().map(Arc::new).collect();
         provider_keys.sort_by(|a, b| a.display_name.cmp(&b.display_name));
         Snapshot {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             generation: self.generation.unwrap_or(1),
             hash,
             by_alias: models
