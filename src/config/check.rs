@@ -28,7 +28,6 @@ impl Config {
             ("bedrock_endpoint_url", self.bedrock_endpoint_url.as_ref().is_some_and(|url| !url.is_empty())),
             ("cache", self.cache.redis.is_some() || self.cache.backend == Backend::Redis),
             ("ratelimit", self.ratelimit.redis.is_some() || self.ratelimit.backend == Backend::Redis),
-            ("proxy.thread_per_core", self.proxy.thread_per_core.is_some()),
             ("observability.metrics.buckets", observability.metrics.buckets != Buckets::default()),
             ("observability.metrics.client_type_rules", !observability.metrics.client_type_rules.is_empty()),
             ("observability.metrics.otlp", observability.metrics.otlp.enabled),

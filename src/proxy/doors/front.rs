@@ -172,7 +172,9 @@ where
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.settings.header_timeout);
             match conn.fill(Some(deadline.saturating_duration_since(Instant::now()))).await {
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                    return Arrival::Refused(slow_head());
+                    // Half an empty line is as little of a request as a whole one.
+                    let begun = conn.inbox.pending() != b"\r";
+                    return if begun { Arrival::Refused(slow_head()) } else { Arrival::End };
                 }
                 Ok(0) | Err(_) => return Arrival::End,
                 Ok(_) => {}

@@ -113,6 +113,7 @@ async fn a_connection_that_says_nothing_is_closed_without_a_word() {
         Row::new("nothing", "", unanswered()).end(End::Silence),
         Row::new("nothing and the close", "", unanswered()).end(End::HalfClose),
         Row::new("an empty line", "\r\n", unanswered()).end(End::Silence),
+        Row::new("half an empty line", "\r", unanswered()).end(End::Silence),
         Row::new("half an empty line and the close", "\r", unanswered()).end(End::HalfClose),
     ];
     Doors::open(&[("proxy.header_timeout_ms", json!(500)), ("downstream.idle_timeout_secs", json!(1))])
