@@ -73,7 +73,7 @@ impl Settings<'_> {
         }
         let places = overlay.settings.keys().cloned().collect();
         let texts = Texts { places, comma_lists: COMMA_LISTS };
-        let decoded = decode_with_texts::<Config>(&self.value, &texts);
+        let decoded = decode_with_texts::<Config>(&self.value, &texts).strict();
         let mut faults = decoded.faults;
         if self.from_file {
             faults.extend(self.absent("proxy.addr", "/proxy/addr"));

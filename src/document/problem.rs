@@ -98,6 +98,16 @@ pub struct Fault {
     pub message: String,
 }
 
+impl fmt::Display for Fault {
+    /// `routing.targets[0].model: unknown model "a"`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
 impl Fault {
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Fault { path: path.into(), message: message.into() }

@@ -175,6 +175,7 @@ enum Mode {
 
 fn faults(value: &Value) -> Vec<String> {
     decode::<Top>(value)
+        .strict()
         .faults
         .into_iter()
         .map(|fault| format!("{}: {}", fault.path, fault.message))

@@ -3,28 +3,36 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
+use serde_json::{Map, Value, json};
 
 use super::glob::Glob;
+use super::kind::Resource;
 use super::rate_limit::{McpRateLimit, RateLimit};
+use super::reference::{Names, Reference, Unique};
+use super::values;
 use crate::document::Fault;
 
 /// A caller key. The plaintext is never stored; its SHA-256 is what a request is looked up by.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct ApiKey {
     /// Derived from the row's name, see [`super::row_id`].
     #[serde(skip)]
     pub id: String,
     /// Operator's label, and `${request.api_key.name}` in header templates.
     pub display_name: Option<String>,
-    /// SHA-256 of the plaintext; 64 hexadecimal digits in files. Unique.
+    /// SHA-256 of the plaintext key, as 64 lower-case hexadecimal digits. Unique.
     #[serde(rename = "key_hash", deserialize_with = "hash")]
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{64}$"))]
     pub hash: [u8; 32],
     /// Patterns over the names callers send. Empty denies all, `*` allows all.
+    #[schemars(extend("x-ui" = {"names": "models"}))]
     pub allowed_models: Vec<Glob>,
     /// Agents (patterns); None allows none.
     pub allowed_agents: Option<Vec<Glob>>,
     /// Passthrough routes (patterns); None allows none.
+    #[schemars(extend("x-ui" = {"names": "passthrough_routes"}))]
     pub allowed_routes: Option<Vec<Glob>>,
     /// The key's own layer of the MCP tool grant.
     pub mcp_access: Option<McpAccess>,
@@ -36,7 +44,8 @@ pub struct ApiKey {
     #[serde(default)]
     pub disabled: bool,
     /// Refused with 401 from then on. RFC 3339 in files.
-    #[serde(default, deserialize_with = "timestamp")]
+    #[serde(default, deserialize_with = "values::timestamp")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires_at: Option<SystemTime>,
     /// Bucket of team policies and budgets.
     pub team_id: Option<String>,
@@ -51,7 +60,7 @@ pub struct ApiKey {
 }
 
 /// Patterns over `<server>__<tool>`: what a key may call, and what of it is taken away again.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct McpAccess {
     pub allow: Vec<Glob>,
     #[serde(default)]
@@ -77,27 +86,104 @@ impl ApiKey {
     pub fn expired(&self, now: SystemTime) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
+}
 
-    /// What the types alone cannot refuse.
-    pub(crate) fn faults(&self) -> Vec<Fault> {
+impl Resource for ApiKey {
+    const COLLECTION: &'static str = "api_keys";
+    const TITLE: &'static str = "caller key";
+    const IDENTITY: Option<&'static str> = Some("display_name");
+    const ACTS: bool = true;
+
+    fn identified(&mut self, id: &str) {
+        id.clone_into(&mut self.id);
+    }
+
+    fn faults(&self) -> Vec<Fault> {
         match (&self.jwt_subject, &self.jwt_provider) {
             (Some(_), None) => vec![Fault::new("jwt_subject", "needs jwt_provider beside it")],
             (None, Some(_)) => vec![Fault::new("jwt_provider", "needs jwt_subject beside it")],
             _ => Vec::new(),
         }
     }
+
+    fn references(&self) -> Vec<Reference> {
+        let models = self.allowed_models.iter().map(Glob::as_str);
+        let routes = self.allowed_routes.iter().flatten().map(Glob::as_str);
+        let mut found = Reference::names("allowed_models", "models", models);
+        found.extend(Reference::names("allowed_routes", "passthrough_routes", routes));
+        found
+    }
+
+    fn unique(&self) -> Vec<Unique> {
+        let hash = Unique {
+            path: "",
+            value: super::to_hex(&self.hash),
+            message: |other| format!("is the same key as {other}"),
+        };
+        let subject = self.jwt_subject.as_ref().zip(self.jwt_provider.as_ref());
+        let bound = subject.map(|(subject, provider)| Unique {
+            path: "jwt_subject",
+            value: format!("{provider}\0{subject}"),
+            message: |other| format!("is bound to {other} already, with this jwt_provider"),
+        });
+        [hash].into_iter().chain(bound).collect()
+    }
+
+    fn desugar(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
+        hashed(row, names)?;
+        allowed_tools(row)
+    }
+}
+
+/// `key_env` becomes `key_hash`.
+fn hashed(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
+    let hashed = row.get("key_hash").is_some_and(|hash| !hash.is_null());
+    let Some(variable) = row.remove("key_env").filter(|name| !name.is_null()) else {
+        return if hashed { Ok(()) } else { Err(Fault::new("", "needs key_env or key_hash")) };
+    };
+    if hashed {
+        return Err(Fault::new("key_env", "cannot stand beside key_hash"));
+    }
+    let Value::String(variable) = variable else {
+        return Err(Fault::new("key_env", "must be the name of an environment variable"));
+    };
+    let plaintext = plaintext(&variable, names.env).map_err(|message| Fault::new("key_env", message))?;
+    let hash = super::to_hex(&super::sha256(plaintext.as_bytes()));
+    row.insert("key_hash".to_owned(), Value::String(hash));
+    Ok(())
+}
+
+/// The key in a variable. Messages name the variable only where it looks like the name of one, for
+/// fear that the key itself was written there.
+fn plaintext(variable: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let is_name = variable.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name || variable.is_empty() {
+        return Err("must be the name of an environment variable: letters, digits and underscores".to_owned());
+    }
+    let Some(plaintext) = env(variable).filter(|plaintext| !plaintext.is_empty()) else {
+        return Err(format!("the variable {variable:?} is not set or empty"));
+    };
+    if plaintext.contains("${") {
+        return Err(format!("the variable {variable:?} holds an unresolved ${{…}}"));
+    }
+    if plaintext.trim() != plaintext {
+        return Err(format!("the variable {variable:?} has white space around the key"));
+    }
+    Ok(plaintext)
+}
+
+/// The older spelling of the MCP grant.
+fn allowed_tools(row: &mut Map<String, Value>) -> Result<(), Fault> {
+    let Some(tools) = row.remove("allowed_tools").filter(|tools| !tools.is_null()) else { return Ok(()) };
+    if row.get("mcp_access").is_some_and(|access| !access.is_null()) {
+        return Err(Fault::new("allowed_tools", "cannot stand beside mcp_access: it is the older spelling"));
+    }
+    row.insert("mcp_access".to_owned(), json!({"allow": tools}));
+    Ok(())
 }
 
 fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
     let text = String::deserialize(deserializer)?;
     super::from_hex(&text)
         .ok_or_else(|| de::Error::custom("must be the SHA-256 of the key: 64 lower-case hexadecimal digits"))
-}
-
-fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-    match text.parse::<jiff::Timestamp>() {
-        Ok(timestamp) => Ok(Some(timestamp.into())),
-        Err(_) => Err(de::Error::custom("must be an RFC 3339 time such as 2027-01-31T00:00:00Z")),
-    }
 }

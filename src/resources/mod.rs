@@ -1,76 +1,91 @@
 //! What operators define: caller keys, models, provider keys, and the kinds that do not act yet.
 //!
-//! One documented struct per kind is the definition; everything else (strict reading, checks, tables)
+//! One documented struct per kind is the definition; everything else (schema, reading, bounds, references, pages)
 //! starts from it. A [`Snapshot`] is one consistent set of rows that never changes. Where rows come from is
 //! the business of `store`; what they permit is decided elsewhere.
 
+pub mod a2a_agent;
+mod address;
 pub mod api_key;
-mod check;
+mod bounds;
+pub mod cache_policy;
+pub mod catalog;
+pub mod claim_mapping;
 pub mod file;
-pub mod generic;
 pub mod glob;
+pub mod guardrail;
+pub mod guardrail_attachment;
+pub mod kind;
+pub mod mcp_auth_settings;
+pub mod mcp_policy;
+pub mod mcp_server;
 pub mod model;
+pub mod observability_exporter;
+pub mod oidc_provider;
+mod page;
 mod pairs;
+pub mod passthrough_route;
 pub mod provider_key;
 pub mod rate_limit;
+pub mod rate_limit_policy;
+pub mod reference;
+mod rules;
+mod schema;
+mod shards;
 pub mod snapshot;
+pub mod values;
 
 use ring::digest::{SHA256, digest};
 use uuid::Uuid;
 
 pub use crate::document::Secret;
+pub use a2a_agent::A2aAgent;
 pub use api_key::ApiKey;
-pub use generic::GenericRow;
+pub use bounds::MASK;
+pub use cache_policy::CachePolicy;
+pub use catalog::{Breach, Catalog, Entry};
+pub use claim_mapping::ClaimMapping;
 pub use glob::Glob;
+pub use guardrail::Guardrail;
+pub use guardrail_attachment::GuardrailAttachment;
+pub use kind::{AnyRow, Kind, Read, Resource};
+pub use mcp_auth_settings::McpAuthSettings;
+pub use mcp_policy::McpPolicy;
+pub use mcp_server::McpServer;
 pub use model::{Model, Shape};
+pub use observability_exporter::ObservabilityExporter;
+pub use oidc_provider::OidcProvider;
+pub use page::reference_page;
+pub use passthrough_route::PassthroughRoute;
 pub use provider_key::{Adapter, ProviderKey};
 pub use rate_limit::RateLimit;
-pub use snapshot::{Match, Snapshot, SnapshotBuilder};
+pub use rate_limit_policy::RateLimitPolicy;
+pub use snapshot::{Change, Match, Snapshot, SnapshotBuilder};
 
-/// A kind of row: where it stands in a resources file and what names it.
-#[derive(Debug)]
-pub struct Collection {
-    /// Key in a resources file, path segment in stores and interfaces.
-    pub name: &'static str,
-    /// The member that identifies a row; None for a collection of one.
-    pub identity: Option<&'static str>,
-    /// Another spelling of it.
-    pub alternative: Option<&'static str>,
-    /// Does the gateway act on its rows?
-    pub acts: bool,
+/// Every kind once, in the order in which they are counted and shown. A new kind is a file with its struct and a
+/// line here.
+pub static KINDS: [Kind; 15] = [
+    Kind::of::<ProviderKey>(),
+    Kind::of::<Model>(),
+    Kind::of::<ApiKey>(),
+    Kind::of::<Guardrail>(),
+    Kind::of::<GuardrailAttachment>(),
+    Kind::of::<McpServer>(),
+    Kind::of::<McpPolicy>(),
+    Kind::of::<McpAuthSettings>(),
+    Kind::of::<A2aAgent>(),
+    Kind::of::<CachePolicy>(),
+    Kind::of::<ObservabilityExporter>(),
+    Kind::of::<RateLimitPolicy>(),
+    Kind::of::<OidcProvider>(),
+    Kind::of::<ClaimMapping>(),
+    Kind::of::<PassthroughRoute>(),
+];
+
+/// The kind whose rows stand in a collection.
+pub fn kind(collection: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.collection == collection)
 }
-
-const fn collection(
-    name: &'static str,
-    identity: Option<&'static str>,
-    alternative: Option<&'static str>,
-    acts: bool,
-) -> Collection {
-    Collection { name, identity, alternative, acts }
-}
-
-/// Every kind once, in the order in which they are counted and shown.
-pub static COLLECTIONS: &[Collection] = {
-    const NAME: Option<&str> = Some("name");
-    const LABEL: Option<&str> = Some("display_name");
-    &[
-        collection("provider_keys", LABEL, None, true),
-        collection("models", LABEL, None, true),
-        collection("api_keys", LABEL, None, true),
-        collection("guardrails", NAME, None, false),
-        collection("guardrail_attachments", NAME, None, false),
-        collection("mcp_servers", NAME, LABEL, false),
-        collection("mcp_policies", NAME, None, false),
-        collection("mcp_auth_settings", None, None, false),
-        collection("a2a_agents", NAME, LABEL, false),
-        collection("cache_policies", NAME, None, false),
-        collection("observability_exporters", NAME, None, false),
-        collection("rate_limit_policies", NAME, None, false),
-        collection("oidc_providers", NAME, None, false),
-        collection("claim_mappings", NAME, None, false),
-        collection("passthrough_routes", NAME, LABEL, false),
-    ]
-};
 
 /// The id of a row: a UUIDv5 of where it stands and what it is called, so that it survives reloads.
 pub fn row_id(collection: &str, identity: &str) -> String {

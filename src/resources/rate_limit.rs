@@ -1,9 +1,10 @@
 //! The limits a caller key, a model or a policy may carry.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Limits over fixed windows and on requests in flight. A member that is absent does not limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct RateLimit {
     /// Requests per second.
     pub rps: Option<u64>,
@@ -22,7 +23,7 @@ pub struct RateLimit {
 }
 
 /// Limits on the use of one MCP server; there are no tokens to count there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct McpRateLimit {
     /// Requests per second.
     pub rps: Option<u64>,

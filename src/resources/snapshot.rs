@@ -1,17 +1,20 @@
 //! One consistent set of rows, and the lookups a request makes.
 //!
-//! A snapshot never changes; a reload builds the next one. It holds no caches and no counters.
+//! A snapshot never changes; what follows it shares all that stayed the same. It holds no counters and nothing
+//! that a request could write to.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use ring::digest::{Context, SHA256};
 
-use super::check::{self, Finding, Rows};
+use super::catalog::{Catalog, Entry};
+use super::kind::{AnyRow, Kind, downcast};
 use super::provider_key::ResponseRules;
-use super::{ApiKey, COLLECTIONS, GenericRow, Glob, Model, ProviderKey, Shape, sha256, to_hex};
+use super::shards::Shards;
+use super::{ApiKey, Glob, KINDS, Model, ProviderKey, Resource, Shape, sha256, to_hex};
 use crate::document::{Problem, Problems};
 
 /// All rows of one generation.
@@ -21,21 +24,28 @@ pub struct Snapshot {
     serial: u64,
     generation: u64,
     hash: String,
-    /// Sorted by alias.
-    models: Vec<Arc<Model>>,
     /// Wildcards left out: their alias is a pattern, not a name.
-    by_alias: foldhash::HashMap<String, Arc<Model>>,
-    /// The longest literal part first, then in the order they were written.
-    wildcards: Vec<(Glob, Arc<Model>)>,
-    /// Sorted by display name.
-    provider_keys: Vec<Arc<ProviderKey>>,
-    by_provider_key_id: HashMap<String, Arc<ProviderKey>>,
-    by_key_hash: foldhash::HashMap<[u8; 32], Arc<ApiKey>>,
-    generic: Vec<GenericRow>,
+    by_alias: Shards<String, Arc<Model>>,
+    wildcards: Vec<Wildcard>,
+    provider_keys: Shards<String, Arc<ProviderKey>>,
+    by_key_hash: Shards<[u8; 32], Arc<ApiKey>>,
+    /// Rows of the other kinds by id, for each collection.
+    others: BTreeMap<&'static str, Shards<String, Arc<dyn AnyRow>>>,
+    /// The models by alias, once somebody has asked for them.
+    listed: OnceLock<Vec<Arc<Model>>>,
 }
 
 /// The serial of the next snapshot; 0 is that of those without rows.
 static SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// A model that stands for all names its pattern matches.
+#[derive(Clone, Debug)]
+struct Wildcard {
+    pattern: Glob,
+    /// Breaks the tie between patterns with equally long literal parts.
+    order: usize,
+    model: Arc<Model>,
+}
 
 /// The model a name led to.
 #[derive(Debug)]
@@ -43,6 +53,17 @@ pub struct Match<'a> {
     pub model: &'a Arc<Model>,
     /// The text under the `*` of a wildcard alias.
     pub captured: Option<String>,
+}
+
+/// One row that comes, goes, or takes the place of its former self.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub kind: &'static Kind,
+    pub id: String,
+    /// Where it stands among its kind, where that means something.
+    pub order: usize,
+    pub old: Option<Arc<dyn AnyRow>>,
+    pub new: Option<Arc<dyn AnyRow>>,
 }
 
 impl Snapshot {
@@ -53,6 +74,87 @@ impl Snapshot {
 
     pub fn builder() -> SnapshotBuilder {
         SnapshotBuilder::default()
+    }
+
+    /// The snapshot that follows when rows change. Costs what the change is.
+    #[must_use]
+    pub fn after(
+        &self,
+        changes: impl IntoIterator<Item = Change>,
+        generation: u64,
+        hash: String,
+    ) -> Snapshot {
+        let mut next = Snapshot {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            generation,
+            hash,
+            by_alias: self.by_alias.clone(),
+            wildcards: self.wildcards.clone(),
+            provider_keys: self.provider_keys.clone(),
+            by_key_hash: self.by_key_hash.clone(),
+            others: self.others.clone(),
+            listed: OnceLock::new(),
+        };
+        let mut wildcards_changed = false;
+        for change in changes {
+            wildcards_changed |= next.apply(change);
+        }
+        if wildcards_changed {
+            next.wildcards.sort_by(|one, other| one.rank().cmp(&other.rank()));
+        }
+        next
+    }
+
+    /// Is a wildcard among what changed?
+    fn apply(&mut self, change: Change) -> bool {
+        let Change { kind, id, order, old, new } = change;
+        match kind.collection {
+            Model::COLLECTION => {
+                let old = old.and_then(downcast::<Model>);
+                let new = new.and_then(downcast::<Model>);
+                return self.apply_model(order, old, new);
+            }
+            ProviderKey::COLLECTION => match new.and_then(downcast::<ProviderKey>) {
+                Some(new) => drop(self.provider_keys.insert(id, new)),
+                None => drop(self.provider_keys.remove(&id)),
+            },
+            ApiKey::COLLECTION => {
+                if let Some(old) = old.and_then(downcast::<ApiKey>) {
+                    self.by_key_hash.remove(&old.hash);
+                }
+                if let Some(new) = new.and_then(downcast::<ApiKey>) {
+                    self.by_key_hash.insert(new.hash, new);
+                }
+            }
+            collection => {
+                let rows = self.others.entry(collection).or_default();
+                match new {
+                    Some(new) => drop(rows.insert(id, new)),
+                    None => drop(rows.remove(&id)),
+                }
+            }
+        }
+        false
+    }
+
+    fn apply_model(&mut self, order: usize, old: Option<Arc<Model>>, new: Option<Arc<Model>>) -> bool {
+        let is_wildcard =
+            |model: &Option<Arc<Model>>| model.as_ref().is_some_and(|model| model.is_wildcard());
+        let wildcards_changed = is_wildcard(&old) || is_wildcard(&new);
+        if let Some(old) = old {
+            // An alias may have passed to another row in the same change.
+            if self.by_alias.get(&old.display_name).is_some_and(|there| there.id == old.id) {
+                self.by_alias.remove(&old.display_name);
+            }
+            self.wildcards.retain(|wildcard| wildcard.model.id != old.id);
+        }
+        if let Some(model) = new {
+            match Resource::pattern(model.as_ref()) {
+                Some(pattern) => self.wildcards.push(Wildcard { pattern, order, model }),
+                None => drop(self.by_alias.insert(model.display_name.clone(), model)),
+            }
+        }
+        wildcards_changed
     }
 
     /// Tells this snapshot from every other of this process.
@@ -76,7 +178,7 @@ impl Snapshot {
         if let Some(model) = self.by_alias.get(alias) {
             return Some(Match { model, captured: None });
         }
-        self.wildcards.iter().find_map(|(pattern, model)| {
+        self.wildcards.iter().find_map(|Wildcard { pattern, model, .. }| {
             let captured = pattern.capture(alias)?;
             let names_an_upstream = !captured.is_empty() || model.names_itself();
             names_an_upstream.then(|| Match { model, captured: Some(captured.to_owned()) })
@@ -85,16 +187,22 @@ impl Snapshot {
 
     /// Sorted by alias.
     pub fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
-        self.models.iter()
+        let listed = self.listed.get_or_init(|| {
+            let wildcards = self.wildcards.iter().map(|wildcard| &wildcard.model);
+            let mut models: Vec<_> = self.by_alias.values().chain(wildcards).cloned().collect();
+            models.sort_by(|one, other| one.display_name.cmp(&other.display_name));
+            models
+        });
+        listed.iter()
     }
 
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
-        self.by_provider_key_id.get(id)
+        self.provider_keys.get(id)
     }
 
-    /// Sorted by display name.
+    /// In no particular order.
     pub fn provider_keys(&self) -> impl Iterator<Item = &Arc<ProviderKey>> {
-        self.provider_keys.iter()
+        self.provider_keys.values()
     }
 
     /// Caller keys in no particular order.
@@ -102,32 +210,38 @@ impl Snapshot {
         self.by_key_hash.values()
     }
 
-    /// Rows of the kinds that do not act yet.
-    pub fn generic(&self) -> impl Iterator<Item = &GenericRow> {
-        self.generic.iter()
+    /// Rows of a kind without an index of its own, in no particular order.
+    pub fn rows<R: Resource>(&self) -> impl Iterator<Item = Arc<R>> {
+        let rows = self.others.get(R::COLLECTION).into_iter().flat_map(Shards::values);
+        rows.filter_map(|row| downcast::<R>(Arc::clone(row)))
+    }
+
+    /// A row of such a kind by its id.
+    pub fn row<R: Resource>(&self, id: &str) -> Option<Arc<R>> {
+        self.others.get(R::COLLECTION)?.get(id).and_then(|row| downcast::<R>(Arc::clone(row)))
     }
 
     /// Rows per collection, every collection in its order, zero included.
     pub fn counts(&self) -> Vec<(&'static str, usize)> {
-        COLLECTIONS.iter().map(|collection| (collection.name, self.count(collection.name))).collect()
+        KINDS.iter().map(|kind| (kind.collection, self.count(kind.collection))).collect()
     }
 
     fn count(&self, collection: &str) -> usize {
         match collection {
-            "provider_keys" => self.provider_keys.len(),
-            "models" => self.models.len(),
-            "api_keys" => self.by_key_hash.len(),
-            other => self.generic.iter().filter(|row| row.collection == other).count(),
+            ProviderKey::COLLECTION => self.provider_keys.len(),
+            Model::COLLECTION => self.by_alias.len() + self.wildcards.len(),
+            ApiKey::COLLECTION => self.by_key_hash.len(),
+            other => self.others.get(other).map_or(0, Shards::len),
         }
     }
 
     /// What was accepted but is not in force, one sentence each, for a loud warning.
     pub fn dormant(&self) -> Vec<String> {
-        let kinds = COLLECTIONS.iter().filter(|collection| !collection.acts);
+        let kinds = KINDS.iter().filter(|kind| !kind.acts);
         let models = |has: fn(&Model) -> bool| self.models().filter(|model| has(model)).count();
         let keys = |has: fn(&ProviderKey) -> bool| self.provider_keys().filter(|key| has(key)).count();
         kinds
-            .map(|collection| (collection.name, self.count(collection.name)))
+            .map(|kind| (kind.collection, self.count(kind.collection)))
             .chain([
                 ("rate_limit on api_keys", self.api_keys().filter(|key| key.rate_limit.is_some()).count()),
                 ("rate_limit on models", models(|model| model.rate_limit.is_some())),
@@ -158,10 +272,7 @@ impl Snapshot {
 pub struct SnapshotBuilder {
     generation: Option<u64>,
     hash: Option<String>,
-    models: Vec<Model>,
-    api_keys: Vec<ApiKey>,
-    provider_keys: Vec<ProviderKey>,
-    generic: Vec<GenericRow>,
+    entries: Vec<Entry>,
 }
 
 impl SnapshotBuilder {
@@ -180,29 +291,38 @@ impl SnapshotBuilder {
     }
 
     #[must_use]
-    pub fn add_model(mut self, mut model: Model, id: impl Into<String>) -> Self {
-        model.id = id.into();
-        self.models.push(model);
-        self
+    pub fn add_model(self, model: Model, id: impl Into<String>) -> Self {
+        let name = model.display_name.clone();
+        self.add(model, name, id)
     }
 
     #[must_use]
-    pub fn add_api_key(mut self, mut key: ApiKey, id: impl Into<String>) -> Self {
-        key.id = id.into();
-        self.api_keys.push(key);
-        self
+    pub fn add_api_key(self, key: ApiKey, id: impl Into<String>) -> Self {
+        let id = id.into();
+        let name = key.display_name.clone().unwrap_or_else(|| id.clone());
+        self.add(key, name, id)
     }
 
     #[must_use]
-    pub fn add_provider_key(mut self, mut key: ProviderKey, id: impl Into<String>) -> Self {
-        key.id = id.into();
-        self.provider_keys.push(key);
+    pub fn add_provider_key(self, key: ProviderKey, id: impl Into<String>) -> Self {
+        let name = key.display_name.clone();
+        self.add(key, name, id)
+    }
+
+    fn add<R: Resource>(mut self, mut row: R, name: String, id: impl Into<String>) -> Self {
+        let id = id.into();
+        row.identified(&id);
+        if let Some(kind) = super::kind(R::COLLECTION) {
+            let order = self.entries.iter().filter(|entry| entry.kind.collection == R::COLLECTION).count();
+            self.entries.push(Entry { kind, id, name, row: Some(Arc::new(row)), order });
+        }
         self
     }
 
+    /// A row that was read already.
     #[must_use]
-    pub fn add_generic(mut self, row: GenericRow) -> Self {
-        self.generic.push(row);
+    pub fn add_entry(mut self, entry: Entry) -> Self {
+        self.entries.push(entry);
         self
     }
 
@@ -211,86 +331,57 @@ impl SnapshotBuilder {
     /// # Errors
     /// Every row that breaks a rule of its kind, is there twice, or names another one that is not there.
     pub fn build(self) -> Result<Snapshot, Problems> {
-        let findings = check::findings(&self.rows());
-        let problems: Vec<Problem> = findings.iter().map(|finding| self.problem(finding)).collect();
+        let mut catalog = Catalog::default();
+        let mut problems = Vec::new();
+        self.entries.iter().for_each(|entry| catalog.put(entry.clone()));
+        for entry in catalog.entries() {
+            let own = entry.row.iter().flat_map(|row| row.faults());
+            let breaches = catalog.breaches(entry);
+            let faults = own.chain(breaches.iter().map(|breach| breach.fault(Entry::place)));
+            problems.extend(faults.map(|fault| Problem {
+                file: None,
+                line: None,
+                path: entry.scope(),
+                message: fault.to_string(),
+            }));
+        }
         Problems::from(problems).or(()).map(|()| self.assemble())
     }
 
-    fn rows(&self) -> Rows<'_> {
-        Rows {
-            provider_keys: self.provider_keys.iter().enumerate().collect(),
-            models: self.models.iter().enumerate().collect(),
-            api_keys: self.api_keys.iter().enumerate().collect(),
-            generic: self.generic.iter().enumerate().collect(),
-            unread: HashSet::new(),
-        }
-    }
-
-    fn problem(&self, finding: &Finding) -> Problem {
-        let index = finding.index;
-        let name = match finding.collection {
-            "provider_keys" => self.provider_keys.get(index).map(|row| row.display_name.as_str()),
-            "models" => self.models.get(index).map(|row| row.display_name.as_str()),
-            "api_keys" => self.api_keys.get(index).and_then(|row| row.display_name.as_deref()),
-            _ => self.generic.get(index).map(|row| row.name.as_str()),
-        };
-        let path = check::scope(finding.collection, index, name);
-        Problem { file: None, line: None, path, message: finding.message() }
-    }
-
-    /// The snapshot of rows that were checked already.
+    /// The snapshot of rows that have been checked.
     pub(crate) fn assemble(self) -> Snapshot {
         let hash = self.hash.clone().unwrap_or_else(|| self.digest());
-        let mut models: Vec<Arc<Model>> = self.models.into_iter().map(Arc::new).collect();
-        let wildcards = wildcards(&models);
-        models.sort_by(|a, b| a.display_name.cmp(&b.display_name));
-        let mut provider_keys: Vec<Arc<ProviderKey>> = self.provider_keys.into_iter().map(Arc::new).collect();
-        provider_keys.sort_by(|a, b| a.display_name.cmp(&b.display_name));
-        Snapshot {
-            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            generation: self.generation.unwrap_or(1),
-            hash,
-            by_alias: models
-                .iter()
-                .filter(|model| !model.is_wildcard())
-                .map(|model| (model.display_name.clone(), model.clone()))
-                .collect(),
-            models,
-            wildcards,
-            by_provider_key_id: provider_keys.iter().map(|key| (key.id.clone(), key.clone())).collect(),
-            provider_keys,
-            by_key_hash: self.api_keys.into_iter().map(|key| (key.hash, Arc::new(key))).collect(),
-            generic: self.generic,
-        }
+        let generation = self.generation.unwrap_or(1);
+        let changes = self.entries.into_iter().map(|entry| Change {
+            kind: entry.kind,
+            id: entry.id,
+            order: entry.order,
+            old: None,
+            new: entry.row,
+        });
+        Snapshot::default().after(changes, generation, hash)
     }
 
     /// A digest of rows that came without a source. Debug shows all of a row but its credentials, so these
     /// are added.
     fn digest(&self) -> String {
         let mut digest = Context::new(&SHA256);
-        digest.update(format!("{:?}{:?}{:?}", self.models, self.api_keys, self.provider_keys).as_bytes());
-        for key in &self.provider_keys {
+        for entry in &self.entries {
+            digest.update(format!("{}/{}{:?}", entry.kind.collection, entry.name, entry.row).as_bytes());
+            let Some(key) = entry.row.clone().and_then(downcast::<ProviderKey>) else { continue };
             digest.update(&sha256(key.secret.expose().as_bytes()));
             let client_key = key.tls.client_key.as_ref().map_or("", |secret| secret.expose());
             digest.update(&sha256(client_key.as_bytes()));
-        }
-        for row in &self.generic {
-            digest.update(format!("{}/{}{}", row.collection, row.name, row.body).as_bytes());
         }
         to_hex(digest.finish().as_ref())
     }
 }
 
-/// The wildcard models, the longest literal part first, then as written.
-fn wildcards(models: &[Arc<Model>]) -> Vec<(Glob, Arc<Model>)> {
-    let mut found: Vec<(Glob, Arc<Model>)> = models
-        .iter()
-        .filter(|model| model.shape() == Shape::Direct)
-        .map(|model| (Glob::new(model.display_name.as_str()), model.clone()))
-        .filter(|(pattern, _)| pattern.is_pattern())
-        .collect();
-    found.sort_by_key(|(pattern, _)| Reverse(pattern.literal_len()));
-    found
+impl Wildcard {
+    /// The longest literal part first, then as written.
+    fn rank(&self) -> (Reverse<usize>, usize, &str) {
+        (Reverse(self.pattern.literal_len()), self.order, &self.model.display_name)
+    }
 }
 
 #[cfg(test)]
@@ -376,11 +467,10 @@ mod tests {
             .add_model(Model::direct("a", "openai", "x", "p1"), "m2")
             .add_api_key(ApiKey::new("sk-1", &["b"]), "k1")
             .build()
-            .expect_err("four things are wrong");
+            .expect_err("three things are wrong");
         let expected = "api_keys[0]: allowed_models[0]: unknown model \"b\", did you mean \"a\"?\n\
                         models[0] (\"a\"): provider_key_id: matches no provider key\n\
-                        models[1] (\"a\"): has the name of models[0]\n\
-                        provider_keys[0] (\"p\"): api_key: must not be empty";
+                        models[1] (\"a\"): has the name of models[0]";
         assert_eq!(problems.to_string(), expected);
     }
 

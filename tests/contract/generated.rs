@@ -9,7 +9,6 @@ use std::path::Path;
 use aisix::config::Config;
 use aisix::document::{Document, Format, keys};
 use aisix::error::{ROWS, Side};
-use aisix::resources::{ApiKey, COLLECTIONS, Model, ProviderKey};
 use serde_json::Value;
 
 use crate::house::{self, root};
@@ -44,16 +43,7 @@ fn settings_are_as_their_page_says() {
 
 #[test]
 fn resources_are_as_their_page_says() {
-    let definitions =
-        definitions("src/resources", &["model/mod", "provider_key/mod", "api_key", "rate_limit"]);
-    for (kind, known) in
-        [("Model", keys::<Model>()), ("ProviderKey", keys::<ProviderKey>()), ("ApiKey", keys::<ApiKey>())]
-    {
-        let found = spellings(&definitions.rows(kind));
-        let missed: Vec<_> = known.iter().filter(|path| !found.contains(*path)).collect();
-        assert!(missed.is_empty(), "the page of {kind} misses {missed:?}");
-    }
-    agree("docs/reference/resources.md", &resources(&definitions));
+    agree("docs/reference/resources.md", &aisix::resources::reference_page());
 }
 
 #[test]
@@ -163,34 +153,6 @@ fn setting(row: &Row, defaults: &Value) -> String {
     format!("| `{}` | {} | {default} | {} |\n", row.path, row.of, cell(&row.doc))
 }
 
-fn resources(definitions: &Definitions) -> String {
-    let mut page = String::from(RESOURCES);
-    for (collection, kind, spelling) in KINDS {
-        page.push_str(&format!("\n## {collection}\n\n{}{spelling}\n\n", paragraph(definitions.doc(kind))));
-        page.push_str("| member | type | needed | meaning |\n|---|---|---|---|\n");
-        for row in definitions.rows(kind) {
-            let needed = if row.required { "yes" } else { "" };
-            let also: String = row.aliases.iter().map(|alias| format!(" (or `{alias}`)")).collect();
-            page.push_str(&format!(
-                "| `{}`{also} | {} | {needed} | {} |\n",
-                row.path,
-                row.of,
-                cell(&row.doc)
-            ));
-        }
-    }
-    page.push_str("\n## Kinds that do not act yet\n\nTheir rows are read, checked as far as names and references go, kept, and reported as not in force.\n\n");
-    for collection in COLLECTIONS.iter().filter(|collection| !collection.acts) {
-        let name = match (collection.identity, collection.alternative) {
-            (None, _) => "one row at most".to_owned(),
-            (Some(name), None) => format!("named by `{name}`"),
-            (Some(name), Some(other)) => format!("named by `{name}` or `{other}`"),
-        };
-        page.push_str(&format!("- `{}`: {name}\n", collection.name));
-    }
-    page
-}
-
 /// `rate_limit` to the name of its struct.
 fn capital(name: &str) -> String {
     let (first, rest) = name.split_at(1);
@@ -239,28 +201,3 @@ A variable overrides each key: `AISIX_PROXY__ADDR` for `proxy.addr`, two undersc
 plain values take commas, lists of mappings a JSON array. Where a time is 0 there is no bound, unless its line
 says otherwise.
 ";
-
-const RESOURCES: &str = "# Resources
-
-What `resources_file` holds. Written by a test from the definitions in `src/resources`. A member without *needed*
-may be left out; unknown members are refused; `_format_version: \"1\"` stands at the top. `${NAME}` is an environment
-variable, `$$` a literal `$`. Ids are derived from names and are not written. Anything wrong anywhere refuses the
-whole file: `aisix validate --resources FILE` lists all of it.
-
-What is accepted but not in force in this version is listed in the README.
-";
-
-/// Collection, its struct, and how files may spell its references.
-const KINDS: &[(&str, &str, &str)] = &[
-    ("provider_keys", "ProviderKey", "Named by `display_name`."),
-    (
-        "models",
-        "Model",
-        "Named by `display_name`. Files write `provider_key`, the name of a row, in place of `provider_key_id`.",
-    ),
-    (
-        "api_keys",
-        "ApiKey",
-        "Named by `display_name`. Files write `key_env`, the name of the variable that holds the key, in place of `key_hash`.",
-    ),
-];

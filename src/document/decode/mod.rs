@@ -1,11 +1,14 @@
-//! Values into structs, strictly.
+//! Values into structs, with a word about every key.
 //!
 //! A struct's own fields are the known keys: serde hands their names to `deserialize_struct`, and every
-//! other key is a fault with its path and the nearest known name. A fault does not end the reading: the
-//! faulty member is left out and the rest is read again, so that one run finds everything. A null member
-//! counts as absent. Messages never repeat a value, which might be a secret.
+//! other key is reported with its path and the nearest known name; whether it is a fault is for the reader to say.
+//! A fault does not end the reading: the faulty member is left out and the rest is read again, so that one
+//! run finds everything. A null member counts as absent. Messages never repeat a value, which might be a
+//! secret.
 //!
-//! Flattened and untagged types hide their fields from serde and must not be used in such structs.
+//! Flattened, untagged and internally tagged types hide their fields from serde and must not be used in such
+//! structs. An enum of structs that are told apart by a member is written as a plain enum whose serde name begins
+//! with that member and a colon: `#[serde(rename = "kind:Guardrail")]` reads `{kind: keyword, patterns: []}`.
 
 mod parts;
 
@@ -17,7 +20,7 @@ use serde::de::{self, DeserializeOwned, Visitor};
 use serde_json::{Map, Value};
 
 use super::{Fault, suggestion};
-use parts::{Choice, Items, Members};
+use parts::{Choice, Items, Members, Tagged};
 
 /// What came of a decoding.
 #[derive(Debug)]
@@ -26,6 +29,18 @@ pub struct Decoded<T> {
     pub value: Option<T>,
     /// Everything that is wrong, sorted.
     pub faults: Vec<Fault>,
+    /// Keys that nobody knows, sorted.
+    pub unknown: Vec<Fault>,
+}
+
+impl<T> Decoded<T> {
+    /// The same with every unknown key among the faults.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.faults.append(&mut self.unknown);
+        self.faults.sort();
+        self
+    }
 }
 
 /// Texts that stand for values of the type their place wants, as environment variables do.
@@ -49,7 +64,8 @@ pub fn decode_with_texts<T: DeserializeOwned>(value: &Value, texts: &Texts<'_>) 
     let mut faults = BTreeSet::new();
     let value = loop {
         let run = Run { texts, left_out: &left_out, unknown: &unknown };
-        let failure = match T::deserialize(Node { value, place: Place::Root, is_text: false, run: &run }) {
+        let root = Node { value, place: Place::Root, is_text: false, tag: None, run: &run };
+        let failure = match T::deserialize(root) {
             Ok(value) => break Some(value),
             Err(failure) => failure,
         };
@@ -63,8 +79,8 @@ pub fn decode_with_texts<T: DeserializeOwned>(value: &Value, texts: &Texts<'_>) 
             break None;
         }
     };
-    faults.extend(unknown.into_inner());
-    Decoded { value, faults: faults.into_iter().collect() }
+    let unknown = unknown.into_inner().into_iter().collect();
+    Decoded { value, faults: faults.into_iter().collect(), unknown }
 }
 
 /// What one reading needs to know everywhere.
@@ -80,6 +96,8 @@ struct Node<'a> {
     value: &'a Value,
     place: Place<'a>,
     is_text: bool,
+    /// A member that has been read already, to tell of which variant the value is.
+    tag: Option<&'static str>,
     run: &'a Run<'a>,
 }
 
@@ -179,7 +197,7 @@ impl<'a> Node<'a> {
     {
         let places = &self.run.texts.places;
         let is_text = self.is_text || (!places.is_empty() && places.contains(&place.to_string()));
-        Node { value, place, is_text, run: self.run }
+        Node { value, place, is_text, tag: None, run: self.run }
     }
 
     fn boolean(&self) -> Result<bool, Failure> {
@@ -248,7 +266,8 @@ impl<'a> Node<'a> {
     }
 
     fn report_unknown(&self, members: &Map<String, Value>, known: &[&'static str]) {
-        for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
+        let is_known = |name: &str| known.contains(&name) || self.tag == Some(name);
+        for name in members.keys().filter(|name| !is_known(name)) {
             let path = Place::Member(&self.place, name).to_string();
             let message = format!("unknown key{}", suggestion(name, known.iter().copied()));
             self.run.unknown.borrow_mut().insert(Fault { path, message });
@@ -258,6 +277,33 @@ impl<'a> Node<'a> {
     fn is_left_out(&self, place: Place<'_>) -> bool {
         let left_out = self.run.left_out;
         !left_out.is_empty() && left_out.contains(&place.to_string())
+    }
+
+    fn variant(&self, name: &str, variants: &'static [&'static str]) -> Result<&'static str, Failure> {
+        match variants.iter().find(|variant| **variant == name) {
+            Some(variant) => Ok(variant),
+            None => {
+                let near = suggestion(name, variants.iter().copied());
+                self.fail(format_args!("must be {}{near}", one_of(variants)))
+            }
+        }
+    }
+
+    /// A mapping whose member `tag` says of which variant it is.
+    fn tagged<'de, V: Visitor<'de>>(
+        self,
+        tag: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        let place = Place::Member(&self.place, tag);
+        let told = self.object()?.get(tag).filter(|value| !value.is_null() && !self.is_left_out(place));
+        let Some(told) = told.map(|value| self.child(value, place)) else {
+            return Err(<Failure as de::Error>::missing_field(tag).at(self.place));
+        };
+        let name = told.variant(told.string()?, variants)?;
+        let whole = Node { tag: Some(tag), ..self };
+        visitor.visit_enum(Tagged { whole, name }).map_err(|failure| failure.at(self.place))
     }
 
     /// The members that are read: those not left out.
@@ -352,10 +398,13 @@ impl<'de> de::Deserializer<'de> for Node<'_> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
+        if let Some((tag, _)) = name.split_once(':') {
+            return self.tagged(tag, variants, visitor);
+        }
         let (name, body) = match self.value {
             Value::String(text) => (if self.is_text { text.trim() } else { text }, None),
             Value::Object(members) if members.len() == 1 => match members.iter().next() {
@@ -364,12 +413,8 @@ impl<'de> de::Deserializer<'de> for Node<'_> {
             },
             _ => return self.fail(format_args!("must be {}", one_of(variants))),
         };
-        let Some(variant) = variants.iter().find(|variant| **variant == name) else {
-            let near = suggestion(name, variants.iter().copied());
-            return self.fail(format_args!("must be {}{near}", one_of(variants)));
-        };
-        let choice = Choice { parent: &self, name: variant, body };
-        visitor.visit_enum(choice).map_err(|failure| failure.at(self.place))
+        let name = self.variant(name, variants)?;
+        visitor.visit_enum(Choice { parent: &self, name, body }).map_err(|failure| failure.at(self.place))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {

@@ -102,3 +102,44 @@ impl<'de> de::VariantAccess<'de> for Choice<'_> {
         self.parent.fail("is of a shape that cannot be read")
     }
 }
+
+/// A variant that a member of the mapping names; its content is the mapping itself.
+pub(super) struct Tagged<'a> {
+    pub whole: Node<'a>,
+    pub name: &'static str,
+}
+
+impl<'de> de::EnumAccess<'de> for Tagged<'_> {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Failure> {
+        let name: de::value::StrDeserializer<'_, Failure> = self.name.into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Tagged<'_> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        self.whole.report_unknown(self.whole.object()?, &[]);
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
+        seed.deserialize(self.whole)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
+        self.whole.fail("is of a shape that cannot be read")
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        de::Deserializer::deserialize_struct(self.whole, self.name, fields, visitor)
+    }
+}

@@ -4,7 +4,6 @@
 //! sugar, strict decoding, checks of each row and of all rows together. Whatever is wrong anywhere refuses
 //! the whole file.
 
-mod desugar;
 mod interpolate;
 mod rows;
 
@@ -12,13 +11,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use ring::digest::{Context, SHA256};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::check::{self, Finding, Rows, scope};
-use super::{ApiKey, GenericRow, Model, ProviderKey, Snapshot, row_id, to_hex};
-use crate::document::{Document, Fault, Format, Problem, Problems, decode};
-use desugar::Names;
+use super::reference::Names;
+use super::{Catalog, Entry, Snapshot, row_id, to_hex};
+use crate::document::{Document, Fault, Format, Problem, Problems};
 use rows::Row;
 
 /// Reads the text of a resources file into a snapshot, all or nothing. `file` names it in problems; `env`
@@ -36,10 +33,11 @@ pub fn load(
     let mut loader = Loader { file, document: &document, problems: Vec::new(), failed: HashSet::new() };
     let mut rows = loader.rows(env);
     loader.desugar(&mut rows, env);
-    let tables = loader.tables(&rows);
-    loader.check(&rows, &tables);
+    let entries = loader.entries(&rows);
+    loader.check(&entries);
     Problems::from(loader.problems).or(())?;
-    Ok(tables.snapshot(generation, digest(&rows)))
+    let builder = Snapshot::builder().generation(generation).hash(digest(&rows));
+    Ok(entries.into_iter().fold(builder, |builder, (_, entry)| builder.add_entry(entry)).assemble())
 }
 
 struct Loader<'a> {
@@ -73,10 +71,10 @@ impl Loader<'_> {
         let mut first = std::collections::HashMap::new();
         for (position, row) in rows.iter().enumerate() {
             let Some(name) = row.name.as_deref() else { continue };
-            let earlier = *first.entry((row.collection.name, name)).or_insert(row.index);
+            let earlier = *first.entry((row.kind.collection, name)).or_insert(row.index);
             if earlier != row.index {
-                let message = match row.collection.identity {
-                    Some(_) => check::same_name(row.collection.name, earlier),
+                let message = match row.kind.identity {
+                    Some(_) => format!("has the name of {}[{earlier}]", row.kind.collection),
                     None => "is the second row of a collection of one".to_owned(),
                 };
                 self.fail(position, row, &Fault::new("", message));
@@ -85,63 +83,43 @@ impl Loader<'_> {
     }
 
     fn desugar(&mut self, rows: &mut [Row], env: &dyn Fn(&str) -> Option<String>) {
-        let known = rows.iter().filter_map(|row| Some((row.collection.name, row.name.clone()?))).collect();
-        let names = Names { rows: known, env };
+        let known = rows.iter().filter_map(|row| Some(((row.kind.collection, row.name.clone()?), row.id())));
+        let ids = known.collect();
+        let names = Names { ids: &ids, env };
         for (position, row) in rows.iter_mut().enumerate() {
             if self.failed.contains(&position) {
                 continue;
             }
-            if let Err(fault) = names.desugar(row.collection.name, &mut row.body) {
+            if let Err(fault) = (row.kind.desugar)(&mut row.body, &names) {
                 self.fail(position, row, &fault);
             }
         }
     }
 
-    /// Decodes the rows. Those that cannot be are reported and left out.
-    fn tables(&mut self, rows: &[Row]) -> Tables {
-        let mut tables = Tables::default();
+    /// Reads the rows. Those that cannot be read are reported and kept as a name alone.
+    fn entries<'r>(&mut self, rows: &'r [Row]) -> Vec<(&'r Row, Entry)> {
+        let mut entries = Vec::new();
         for (position, row) in rows.iter().enumerate() {
-            let index = row.index;
-            let taken = match row.collection.name {
-                _ if self.failed.contains(&position) => false,
-                "provider_keys" => self
-                    .decode::<ProviderKey>(row)
-                    .map(|body| tables.provider_keys.push((index, ProviderKey { id: row.id(), ..body })))
-                    .is_some(),
-                "models" => self
-                    .decode::<Model>(row)
-                    .map(|body| tables.models.push((index, Model { id: row.id(), ..body })))
-                    .is_some(),
-                "api_keys" => self
-                    .decode::<ApiKey>(row)
-                    .map(|body| tables.api_keys.push((index, ApiKey { id: row.id(), ..body })))
-                    .is_some(),
-                _ => {
-                    tables.generic.push((index, row.generic()));
-                    true
-                }
-            };
-            if let (false, Some(name)) = (taken, &row.name) {
-                tables.unread.insert((row.collection.name, name.clone()));
+            let mut entry = row.entry();
+            if !self.failed.contains(&position) {
+                let read = row.kind.admit(&entry.id, &Value::Object(row.body.clone()));
+                read.faults.iter().for_each(|fault| self.report(row, fault));
+                entry.row = read.row;
+            }
+            if row.name.is_some() {
+                entries.push((row, entry));
             }
         }
-        tables
+        entries
     }
 
-    fn decode<T: DeserializeOwned>(&mut self, row: &Row) -> Option<T> {
-        let decoded = decode::<T>(&Value::Object(row.body.clone()));
-        let sound = decoded.faults.is_empty();
-        for fault in &decoded.faults {
-            self.report(row, fault);
-        }
-        decoded.value.filter(|_| sound)
-    }
-
-    fn check(&mut self, rows: &[Row], tables: &Tables) {
-        for Finding { collection, index, fault } in check::findings(&tables.rows()) {
-            let row = rows.iter().find(|row| row.collection.name == collection && row.index == index);
-            if let Some(row) = row {
-                self.report(row, &fault);
+    /// What is wrong with the rows beside one another.
+    fn check(&mut self, entries: &[(&Row, Entry)]) {
+        let mut catalog = Catalog::default();
+        entries.iter().for_each(|(_, entry)| catalog.put(entry.clone()));
+        for (row, entry) in entries.iter().filter(|(_, entry)| entry.row.is_some()) {
+            for breach in catalog.breaches(entry) {
+                self.report(row, &breach.fault(Entry::place));
             }
         }
     }
@@ -152,12 +130,10 @@ impl Loader<'_> {
     }
 
     fn report(&mut self, row: &Row, fault: &Fault) {
-        let collection = row.collection.name;
-        let place = format!("{collection}[{}]", row.index);
+        let entry = row.entry();
         let separator = if fault.path.is_empty() { "" } else { "." };
-        let line = self.document.line(&format!("{place}{separator}{}", fault.path));
-        let finding = Finding { collection, index: row.index, fault: fault.clone() };
-        self.add(scope(collection, row.index, row.shown_name()), line, finding.message());
+        let line = self.document.line(&format!("{}{separator}{}", entry.place(), fault.path));
+        self.add(scope(row, &entry), line, fault.to_string());
     }
 
     fn add(&mut self, path: String, line: Option<usize>, message: String) {
@@ -165,63 +141,20 @@ impl Loader<'_> {
     }
 }
 
-/// The decoded rows, each with its place in its collection.
-#[derive(Default)]
-struct Tables {
-    provider_keys: Vec<(usize, ProviderKey)>,
-    models: Vec<(usize, Model)>,
-    api_keys: Vec<(usize, ApiKey)>,
-    generic: Vec<(usize, GenericRow)>,
-    unread: HashSet<(&'static str, String)>,
-}
-
-impl Tables {
-    fn rows(&self) -> Rows<'_> {
-        fn borrow<T>(rows: &[(usize, T)]) -> Vec<(usize, &T)> {
-            rows.iter().map(|(index, row)| (*index, row)).collect()
-        }
-        Rows {
-            provider_keys: borrow(&self.provider_keys),
-            models: borrow(&self.models),
-            api_keys: borrow(&self.api_keys),
-            generic: borrow(&self.generic),
-            unread: self.unread.clone(),
-        }
-    }
-
-    fn snapshot(self, generation: u64, hash: String) -> Snapshot {
-        let mut builder = Snapshot::builder().generation(generation).hash(hash);
-        for (_, row) in self.provider_keys {
-            let id = row.id.clone();
-            builder = builder.add_provider_key(row, id);
-        }
-        for (_, row) in self.models {
-            let id = row.id.clone();
-            builder = builder.add_model(row, id);
-        }
-        for (_, row) in self.api_keys {
-            let id = row.id.clone();
-            builder = builder.add_api_key(row, id);
-        }
-        for (_, row) in self.generic {
-            builder = builder.add_generic(row);
-        }
-        builder.assemble()
-    }
+/// The row as it is called in messages; one whose name is not known by its place alone.
+fn scope(row: &Row, entry: &Entry) -> String {
+    if row.name.is_some() { entry.scope() } else { entry.place() }
 }
 
 impl Row {
     fn id(&self) -> String {
-        row_id(self.collection.name, self.name.as_deref().unwrap_or_default())
+        row_id(self.kind.collection, self.name.as_deref().unwrap_or_default())
     }
 
-    fn generic(&self) -> GenericRow {
-        GenericRow {
-            id: self.id(),
-            collection: self.collection.name,
-            name: self.name.clone().unwrap_or_default(),
-            body: Value::Object(self.body.clone()),
-        }
+    /// The row before it is read.
+    fn entry(&self) -> Entry {
+        let name = self.name.clone().unwrap_or_default();
+        Entry { kind: self.kind, id: self.id(), name, row: None, order: self.index }
     }
 }
 
@@ -234,7 +167,7 @@ fn digest(rows: &[Row]) -> String {
             let name = row.name.as_deref().unwrap_or_default();
             let mut body = Value::Object(row.body.clone());
             body.sort_all_objects();
-            format!("{}/{name}\0{body}\n", row.collection.name)
+            format!("{}/{name}\0{body}\n", row.kind.collection)
         })
         .collect();
     lines.sort_unstable();

@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 
 use super::interpolate::interpolate;
 use crate::document::{Fault, suggestion};
-use crate::resources::{COLLECTIONS, Collection};
+use crate::resources::{KINDS, Kind};
 
 /// One entry of a collection.
 pub(super) struct Row {
-    pub collection: &'static Collection,
+    pub kind: &'static Kind,
     /// Its place in the collection.
     pub index: usize,
     /// None until it is known, and where it cannot be known.
@@ -24,26 +24,26 @@ pub(super) fn collect(value: &Value) -> (Vec<Row>, Vec<Fault>) {
     let mut faults = Vec::new();
     let mut rows = Vec::new();
     faults.extend(version_fault(top.get(VERSION)));
-    for key in top.keys().filter(|key| *key != VERSION && !COLLECTIONS.iter().any(|known| known.name == *key))
+    for key in top.keys().filter(|key| *key != VERSION && !KINDS.iter().any(|known| known.collection == *key))
     {
-        let known = COLLECTIONS.iter().map(|collection| collection.name).chain([VERSION]);
+        let known = KINDS.iter().map(|kind| kind.collection).chain([VERSION]);
         faults.push(Fault::new(key, format!("unknown key{}", suggestion(key, known))));
     }
-    for collection in COLLECTIONS {
-        match top.get(collection.name) {
+    for kind in &KINDS {
+        let collection = kind.collection;
+        match top.get(collection) {
             None | Some(Value::Null) => {}
             Some(Value::Array(entries)) => {
                 for (index, entry) in entries.iter().enumerate() {
                     match entry {
                         Value::Object(body) => {
-                            rows.push(Row { collection, index, name: None, body: body.clone() });
+                            rows.push(Row { kind, index, name: None, body: body.clone() });
                         }
-                        _ => faults
-                            .push(Fault::new(format!("{}[{index}]", collection.name), "must be a mapping")),
+                        _ => faults.push(Fault::new(format!("{collection}[{index}]"), "must be a mapping")),
                     }
                 }
             }
-            Some(_) => faults.push(Fault::new(collection.name, "must be a list")),
+            Some(_) => faults.push(Fault::new(collection, "must be a list")),
         }
     }
     (rows, faults)
@@ -64,8 +64,10 @@ impl Row {
     /// # Errors
     /// The first thing that is wrong.
     pub fn prepare(&mut self, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Fault> {
-        self.name = self.identity().ok().filter(|name| !name.contains('$'));
         let mut body = Value::Object(std::mem::take(&mut self.body));
+        self.kind.respell(&mut body);
+        let written = body.as_object().and_then(|body| self.kind.name_of(body).ok());
+        self.name = written.filter(|name| !name.contains('$'));
         let outcome = interpolate(&mut body, env);
         if let Value::Object(members) = body {
             self.body = members;
@@ -74,34 +76,9 @@ impl Row {
         if self.body.contains_key("id") {
             return Err(Fault::new("id", "must not be given: it is derived from the name"));
         }
-        self.name = Some(self.identity()?);
+        self.name = Some(self.kind.name_of(&self.body)?);
         Ok(())
-    }
-
-    /// The name for messages; a collection of one has none.
-    pub fn shown_name(&self) -> Option<&str> {
-        self.collection.identity.and(self.name.as_deref())
-    }
-
-    fn identity(&self) -> Result<String, Fault> {
-        let Some(field) = self.collection.identity else { return Ok(ONLY.to_owned()) };
-        let present = |name: &str| self.body.get(name).is_some_and(|value| !value.is_null());
-        let field = match self.collection.alternative {
-            Some(alternative) if !present(field) && present(alternative) => alternative,
-            _ => field,
-        };
-        match self.body.get(field) {
-            Some(Value::String(name)) if !name.trim().is_empty() => Ok(name.clone()),
-            Some(Value::String(_)) => Err(Fault::new(field, "must not be empty")),
-            None | Some(Value::Null) => Err(Fault::new(field, "is required")),
-            Some(Value::Number(_) | Value::Bool(_)) => {
-                Err(Fault::new(field, "must be a text; put it in quotes"))
-            }
-            Some(_) => Err(Fault::new(field, "must be a text")),
-        }
     }
 }
 
 const VERSION: &str = "_format_version";
-/// The name of the row of a collection of one, from which its id is derived.
-const ONLY: &str = "default";

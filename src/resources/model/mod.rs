@@ -2,27 +2,39 @@
 
 mod rules;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 use super::glob::Glob;
+use super::kind::{AnyRow, Resource};
 use super::rate_limit::RateLimit;
-use crate::document::cidr;
+use super::reference::{Names, Reference};
+use crate::document::{Fault, cidr};
 
 /// An alias. Exactly one of four shapes, see [`Shape`].
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct Model {
     /// Derived from the row's name, see [`super::row_id`].
     #[serde(skip)]
     pub id: String,
     /// The alias callers send. One `*` in it makes a wildcard model (direct shape only).
+    #[schemars(length(min = 1))]
     pub display_name: String,
     /// Vendor label, `^[a-z0-9][a-z0-9._-]*$`, at most 64 bytes. Direct shape.
+    #[schemars(
+        length(max = 64),
+        regex(pattern = "^[a-z0-9][a-z0-9._-]*$"),
+        extend("x-must" = "must be 1 to 64 of a-z, 0-9, dot, underscore and hyphen, a letter or digit first")
+    )]
     pub provider: Option<String>,
     /// The upstream's own id. In a wildcard model `*` stands for the captured text; absent there, the
     /// captured text is the id. Direct shape.
+    #[schemars(length(min = 1))]
     pub model_name: Option<String>,
     /// The row that holds credential and address. Direct shape.
+    #[schemars(length(min = 1), extend("x-ui" = {"ids": "provider_keys"}))]
     pub provider_key_id: Option<String>,
     /// Milliseconds for a whole non-streaming answer; 0 = no bound; None = the deployment's.
     pub timeout: Option<u64>,
@@ -35,6 +47,7 @@ pub struct Model {
     pub cost: Option<Cost>,
     /// Caller addresses that may use it; empty allows all. A bare address stands for itself alone.
     #[serde(default, deserialize_with = "cidr::list")]
+    #[schemars(with = "Vec<String>")]
     pub allowed_cidrs: Vec<ipnet::IpNet>,
     /// When a failing target is left alone; None = [`Cooldown::default`].
     pub cooldown: Option<Cooldown>,
@@ -63,22 +76,26 @@ pub enum Shape {
 }
 
 /// Prices in US dollars per 1,000 tokens, not negative.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct Cost {
+    #[schemars(range(min = 0.0))]
     pub input_per_1k: f64,
+    #[schemars(range(min = 0.0))]
     pub output_per_1k: f64,
 }
 
 /// When and how long a failing target is left alone.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cooldown {
     pub enabled: bool,
     /// Seconds without a `Retry-After`; 0 disables.
     pub default_seconds: u64,
     /// Upper bound of a `Retry-After`, at least 1.
+    #[schemars(range(min = 1))]
     pub max_seconds: u64,
     pub honor_retry_after: bool,
+    #[schemars(inner(range(min = 100, max = 599)))]
     pub trigger_statuses: Vec<u16>,
     pub trigger_on_timeout: bool,
     pub trigger_on_transport: bool,
@@ -99,28 +116,35 @@ impl Default for Cooldown {
 }
 
 /// A probe of a direct model.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct BackgroundModelCheck {
     pub enabled: bool,
     /// At least 5.
+    #[schemars(range(min = 5))]
     pub interval_seconds: u64,
     /// At least 1.
+    #[schemars(range(min = 1))]
     pub timeout_seconds: u64,
     /// Not empty.
+    #[schemars(length(min = 1))]
     pub prompt: String,
     /// At least 1.
+    #[schemars(range(min = 1))]
     pub max_tokens: u64,
     /// Age at which a bad verdict is forgotten, at least 1.
+    #[schemars(range(min = 1))]
     pub stale_after_seconds: u64,
     /// Upstream statuses that do not count as a failure.
     #[serde(default)]
+    #[schemars(inner(range(min = 100, max = 599)))]
     pub ignore_statuses: Vec<u16>,
 }
 
 /// What an embedding model gives.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct Embedding {
     /// Length of the vectors, at least 1.
+    #[schemars(range(min = 1))]
     pub dimensions: u32,
     /// Are the vectors already of length one?
     #[serde(default = "yes")]
@@ -128,7 +152,7 @@ pub struct Embedding {
 }
 
 /// Where to place cache breakpoints, and for how long the upstream shall keep them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct AutoPromptCaching {
     pub enabled: bool,
     #[serde(default)]
@@ -136,7 +160,7 @@ pub struct AutoPromptCaching {
 }
 
 /// Lifetimes Anthropic offers for a cached prompt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum CacheTtl {
     #[default]
     #[serde(rename = "5m")]
@@ -146,11 +170,12 @@ pub enum CacheTtl {
 }
 
 /// A choice among direct models.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct Routing {
     #[serde(default)]
     pub strategy: Strategy,
     /// At least one.
+    #[schemars(length(min = 1))]
     pub targets: Vec<Target>,
     /// Tries again on the same target; None = the deployment's.
     pub retries: Option<u32>,
@@ -160,15 +185,19 @@ pub struct Routing {
     pub retry_on_429: Option<bool>,
     /// Statuses that send the request on although they would not by themselves.
     #[serde(default)]
+    #[schemars(inner(range(min = 100, max = 599)))]
     pub fallback_on_statuses: Vec<u16>,
+    /// Also written `on_all_filtered`.
     #[serde(default, alias = "on_all_filtered")]
+    #[schemars(extend("x-also" = ["on_all_filtered"]))]
     pub when_all_unavailable: WhenAllUnavailable,
     /// Where `consistent_hash` finds its key, first non-empty source first. Only with that strategy.
+    #[schemars(length(min = 1))]
     pub hash_on: Option<Vec<HashSource>>,
 }
 
 /// In which order targets are tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     #[default]
@@ -182,7 +211,7 @@ pub enum Strategy {
 }
 
 /// One choice of a routing model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Target {
     /// Alias of a direct model.
     pub model: String,
@@ -198,7 +227,7 @@ pub struct Target {
 }
 
 /// What to do when every target is known to be unwell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenAllUnavailable {
     #[default]
@@ -207,7 +236,7 @@ pub enum WhenAllUnavailable {
 }
 
 /// One place to find a hash key in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct HashSource {
     #[serde(rename = "type")]
     pub kind: HashKind,
@@ -215,7 +244,7 @@ pub struct HashSource {
     pub name: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HashKind {
     Header,
@@ -225,23 +254,26 @@ pub enum HashKind {
 }
 
 /// Several models answer, one judges.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Ensemble {
     /// At least one.
+    #[schemars(length(min = 1))]
     pub panel: Vec<Panelist>,
     pub judge: Judge,
     /// At least 1 and at most the panel; None = the smaller of 2 and the panel.
+    #[schemars(range(min = 1))]
     pub min_responses: Option<u32>,
     /// Milliseconds per call; 0 and None = no bound of its own.
     pub timeout_ms: Option<u64>,
 }
 
 /// One member of an ensemble.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct Panelist {
     /// Alias of a direct model.
     pub model: String,
     /// Not negative.
+    #[schemars(range(min = 0.0))]
     pub temperature: Option<f64>,
     pub seed: Option<u64>,
     /// Accepted and without effect.
@@ -249,16 +281,17 @@ pub struct Panelist {
 }
 
 /// The model that writes the answer of an ensemble.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Judge {
     /// Alias of a direct model.
     pub model: String,
     /// Replaces the built-in prompt. Not empty.
+    #[schemars(length(min = 1))]
     pub synthesis_prompt: Option<String>,
 }
 
 /// A choice by meaning.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Semantic {
     /// Alias of an embedding model.
     pub embedding_model: String,
@@ -267,6 +300,7 @@ pub struct Semantic {
     #[serde(rename = "match")]
     pub matching: Matching,
     /// At least one.
+    #[schemars(length(min = 1))]
     pub routes: Vec<SemanticRoute>,
     /// Milliseconds for the embedding call; None = the embedding model's.
     pub embedding_timeout_ms: Option<u64>,
@@ -275,9 +309,10 @@ pub struct Semantic {
 }
 
 /// How near a prompt must be to a route's examples.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct Matching {
     /// 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: f64,
     #[serde(default)]
     pub distance_metric: DistanceMetric,
@@ -285,14 +320,14 @@ pub struct Matching {
     pub aggregation: Aggregation,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DistanceMetric {
     #[default]
     Cosine,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregation {
     #[default]
@@ -300,20 +335,23 @@ pub enum Aggregation {
 }
 
 /// A subject, its examples, and the model for it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct SemanticRoute {
+    #[schemars(length(min = 1))]
     pub name: String,
     /// Alias of a direct model.
     pub target: String,
     /// At least one.
+    #[schemars(length(min = 1))]
     pub examples: Vec<String>,
     /// 0 to 1; None = that of the router.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub threshold: Option<f64>,
     pub description: Option<String>,
 }
 
 /// What to do when the prompt could not be embedded: `default`, `fail`, or `{target: <alias>}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnEmbeddingFailure {
     /// Use the default model.
@@ -365,6 +403,46 @@ impl Model {
             (None, Some(captured)) => captured.into(),
             (None, None) => (&self.display_name).into(),
         }
+    }
+}
+
+impl Resource for Model {
+    const COLLECTION: &'static str = "models";
+    const TITLE: &'static str = "model";
+    const IDENTITY: Option<&'static str> = Some("display_name");
+    const ACTS: bool = true;
+
+    fn identified(&mut self, id: &str) {
+        id.clone_into(&mut self.id);
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        self.own_faults()
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let aliases = self.aliases().into_iter();
+        let models = aliases.map(|(path, alias)| Reference::name(path, "models", alias).that(is_direct));
+        let key = self.provider_key_id.iter().filter(|id| !id.is_empty());
+        models.chain(key.map(|id| Reference::id("provider_key_id", "provider_keys", id))).collect()
+    }
+
+    fn pattern(&self) -> Option<Glob> {
+        Some(Glob::new(self.display_name.as_str())).filter(Glob::is_pattern)
+    }
+
+    fn desugar(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
+        names.named(row, "provider_key", "provider_key_id", "provider_keys")
+    }
+}
+
+/// What one model wants of another that it sends requests to.
+fn is_direct(row: &dyn AnyRow) -> Option<&'static str> {
+    let model = (row as &dyn std::any::Any).downcast_ref::<Model>()?;
+    match model.shape() {
+        _ if model.is_wildcard() => Some("is a wildcard; name one model"),
+        Shape::Direct => None,
+        _ => Some("is not a direct model"),
     }
 }
 

@@ -2,22 +2,32 @@
 
 mod rules;
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::glob::Glob;
+use super::kind::Resource;
 use super::pairs;
-use crate::document::Secret;
+use super::reference::Names;
+use crate::document::{Fault, Secret};
 
 /// Credential and connection settings of one upstream account.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct ProviderKey {
     /// Derived from the row's name, see [`super::row_id`].
     #[serde(skip)]
     pub id: String,
+    /// What models and operators call it.
+    #[schemars(length(min = 1))]
     pub display_name: String,
-    /// The credential; written `api_key` or `secret` in files.
-    #[serde(alias = "api_key")]
+    /// The upstream credential. Also written `secret`. A JSON document in a text for providers whose credentials
+    /// have several parts.
+    #[serde(rename = "api_key", alias = "secret")]
+    #[schemars(length(min = 1), extend("x-also" = ["secret"]))]
     pub secret: Secret,
     /// Vendor label; picks the wire family and the default address where it is a known one.
     #[serde(default)]
@@ -27,9 +37,11 @@ pub struct ProviderKey {
     /// Root of the upstream's API: an http or https URL without user, query and fragment.
     /// None, or empty in files = the vendor's own.
     #[serde(default, deserialize_with = "filled")]
+    #[schemars(with = "Option<String>")]
     pub api_base: Option<String>,
     /// Header names (lower case) removed before a request is tunnelled.
     #[serde(default = "credential_headers", deserialize_with = "pairs::lower_case_list")]
+    #[schemars(with = "Vec<String>")]
     pub strip_headers: Vec<String>,
     #[serde(default)]
     pub request: RequestRules,
@@ -42,7 +54,7 @@ pub struct ProviderKey {
 }
 
 /// The wire families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adapter {
     #[serde(rename = "openai")]
@@ -55,32 +67,35 @@ pub enum Adapter {
 }
 
 /// What is changed on the request. Applied in this order: renames, constraints, default fields, headers.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RequestRules {
     /// Top-level body members to rename, (from, to); on a collision the renamed value wins.
     #[serde(deserialize_with = "pairs::texts")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub param_renames: Vec<(String, String)>,
     pub param_constraints: ParamConstraints,
     /// Body members added where absent: (name, value as JSON text).
     #[serde(deserialize_with = "pairs::json")]
+    #[schemars(with = "BTreeMap<String, Value>")]
     pub default_body_fields: Vec<(String, Box<RawValue>)>,
     /// Headers added where absent: (name in lower case, template).
     #[serde(deserialize_with = "pairs::headers")]
+    #[schemars(with = "BTreeMap<String, Secret>")]
     pub default_headers: Vec<(String, String)>,
     /// The caller's headers that are passed on (patterns over lower-case names).
     pub forward_client_headers: Vec<Glob>,
 }
 
 /// Bounds on `temperature`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 pub struct ParamConstraints {
     pub temperature_min: Option<f64>,
     pub temperature_max: Option<f64>,
 }
 
 /// What is expected of, or changed on, the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ResponseRules {
     /// None = whatever comes.
@@ -94,7 +109,7 @@ pub struct ResponseRules {
 }
 
 /// Does the upstream end its streams with `[DONE]`?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamDoneMarker {
     Required,
@@ -103,7 +118,7 @@ pub enum StreamDoneMarker {
 }
 
 /// Whom to trust at the other end, and who we are. All PEM, checked when the row is loaded.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TlsRules {
     /// Certificates trusted for this upstream.
@@ -122,7 +137,7 @@ impl Default for TlsRules {
 }
 
 /// Copied to usage events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TelemetryTags {
     pub kind: Option<TagKind>,
@@ -132,7 +147,7 @@ pub struct TelemetryTags {
     pub featured: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TagKind {
     Catalog,
@@ -157,6 +172,31 @@ impl ProviderKey {
             secret: Secret::new(secret),
             strip_headers: credential_headers(),
             ..ProviderKey::default()
+        }
+    }
+}
+
+impl Resource for ProviderKey {
+    const COLLECTION: &'static str = "provider_keys";
+    const TITLE: &'static str = "provider key";
+    const IDENTITY: Option<&'static str> = Some("display_name");
+    const ACTS: bool = true;
+
+    fn identified(&mut self, id: &str) {
+        id.clone_into(&mut self.id);
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        self.own_faults()
+    }
+
+    /// `api_key` and `secret` are two spellings of one member.
+    fn desugar(row: &mut Map<String, Value>, _: &Names<'_>) -> Result<(), Fault> {
+        let present = |name| row.get(name).is_some_and(|value: &Value| !value.is_null());
+        match (present("api_key"), present("secret")) {
+            (true, true) => Err(Fault::new("secret", "cannot stand beside api_key: they are the same")),
+            (false, false) => Err(Fault::new("api_key", "is required")),
+            _ => Ok(()),
         }
     }
 }

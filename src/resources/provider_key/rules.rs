@@ -10,10 +10,8 @@ use crate::document::{Fault, header};
 
 impl ProviderKey {
     /// Everything that is wrong with the row by itself.
-    pub(crate) fn faults(&self) -> Vec<Fault> {
+    pub(super) fn own_faults(&self) -> Vec<Fault> {
         let mut rules = Rules::default();
-        rules.filled("display_name", &self.display_name);
-        rules.filled("api_key", self.secret.expose());
         rules.check(self.credential_is_sendable(), "api_key", "contains characters that no header may carry");
         if let Some(Err(message)) = self.api_base.as_deref().map(web_root) {
             rules.check(false, "api_base", message);
@@ -48,10 +46,6 @@ impl Rules {
         if !holds {
             self.0.push(Fault::new(path, message));
         }
-    }
-
-    fn filled(&mut self, path: &str, text: &str) {
-        self.check(!text.trim().is_empty(), path, "must not be empty");
     }
 
     fn request(&mut self, request: &RequestRules) {

@@ -99,7 +99,7 @@ fn every_rule_of_a_provider_key_has_its_message() {
         ("api_key: ' '", "api_key: must not be empty"),
         ("api_key: \"s3cret\\n\"", "api_key: contains characters that no header may carry"),
         ("api_key: s3crét", "api_key: contains characters that no header may carry"),
-        ("secret: [s3cret]", "secret: must be a text"),
+        ("secret: [s3cret]", "api_key: must be a text"),
         (
             "api_key: a, adapter: opneai",
             "adapter: must be one of \"openai\", \"anthropic\", \"bedrock\", \"vertex\", \"azure-openai\"",

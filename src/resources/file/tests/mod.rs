@@ -9,7 +9,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::resources::{COLLECTIONS, row_id, sha256, to_hex};
+use crate::resources::{Guardrail, row_id, sha256, to_hex};
 
 const OPENAI: &str = "sk-openai-s3cret";
 const CALLER: &str = "sk-caller-s3cret";
@@ -154,7 +154,6 @@ r.yaml:17: models[0] ("one"): provider: must be 1 to 64 of a-z, 0-9, dot, unders
 r.yaml:22: models[1] ("two"): routing.strategy: must be one of "failover", "round_robin", "weighted", "consistent_hash", "least_cost", "least_latency", "least_busy"
 r.yaml:23: models[1] ("two"): routing.targets[0].wieght: unknown key, did you mean "weight"?
 r.yaml:28: models[2] ("three"): routing.targets[1].model: unknown model "won"
-r.yaml:29: models[2] ("three"): routing.targets[2].model: "four" is not a direct model
 r.yaml:31: models[3] ("four"): routing.targets: needs at least one entry
 r.yaml:32: models[3] ("four"): cost: does not belong in a routing model
 r.yaml:33: models[4] ("five"): id: must not be given: it is derived from the name
@@ -163,6 +162,7 @@ r.yaml:36: models[6]: display_name: is required
 r.yaml:41: api_keys[0] ("k1"): expires_at: must be an RFC 3339 time such as 2027-01-31T00:00:00Z
 r.yaml:45: api_keys[2] ("k3"): is the same key as api_keys[1]
 r.yaml:47: api_keys[2] ("k3"): allowed_models[0]: unknown model "thre", did you mean "three"?
+r.yaml:49: guardrails[0] ("g"): kind: is required
 r.yaml:50: guardrails[1] ("g"): has the name of guardrails[0]
 r.yaml:51: a2a_agents: must be a list"#;
     assert_eq!(read(text).expect_err("much is wrong").to_string(), expected);
@@ -202,15 +202,15 @@ fn the_outer_form_is_strict() {
 fn variables_are_resolved_in_every_text_of_every_kind() {
     let text = format!(
         "{BASE}  - {{display_name: '${{NAME}}', provider: openai, model_name: 'x-${{NAME}}$$', provider_key: openai-main}}\n\
-         guardrails: [{{name: 'g-${{NAME}}', patterns: [{{value: '${{NAME}}'}}]}}]\n"
+         guardrails: [{{name: 'g-${{NAME}}', kind: keyword, patterns: [{{kind: literal, value: '${{NAME}}'}}]}}]\n"
     );
     let snapshot = sound(&text);
     let model = snapshot.model("named").expect("the name was resolved").model;
     assert_eq!(model.model_name.as_deref(), Some("x-named$"));
     assert_eq!(model.id, row_id("models", "named"));
-    let guardrail = snapshot.generic().next().expect("it is there");
-    assert_eq!(guardrail.name, "g-named");
-    assert_eq!(guardrail.body.pointer("/patterns/0/value").and_then(Value::as_str), Some("named"));
+    let guardrail = snapshot.row::<Guardrail>(&row_id("guardrails", "g-named")).expect("it is there");
+    let Guardrail::Keyword(keyword) = &*guardrail else { panic!("it is of another kind: {guardrail:?}") };
+    assert_eq!(keyword.patterns.first().map(|pattern| pattern.value.as_str()), Some("named"));
 }
 
 fn pem() -> (String, String) {
@@ -253,7 +253,7 @@ fn debug_of_everything_hides_secrets() {
     let (certificate, client_key) = pem();
     let text = with_provider_key(&format!(
         "api_key: s3cret, tls: {{client_cert: {certificate:?}, client_key: {client_key:?}}}"
-    )) + "mcp_servers: [{name: s, secret: s3cret}]\napi_keys: [{display_name: k, key_env: AISIX_CALLER_KEY, allowed_models: []}]\n";
+    )) + "mcp_servers: [{name: s, url: 'https://m', secret: s3cret}]\napi_keys: [{display_name: k, key_env: AISIX_CALLER_KEY, allowed_models: []}]\n";
     let shown = format!("{:?}", sound(&text));
     assert!(shown.contains("***"), "{shown}");
     let inner = client_key.lines().nth(1).expect("a key has lines");

@@ -85,7 +85,7 @@ fn every_rule_of_a_model_has_its_message() {
         ("DIRECT, cooldown: {max_seconds: 0}", "cooldown.max_seconds: must be at least 1"),
         (
             "DIRECT, cooldown: {trigger_statuses: [99]}",
-            "cooldown.trigger_statuses[0]: must be an HTTP status",
+            "cooldown.trigger_statuses[0]: must be from 100 to 599",
         ),
         (
             "DIRECT, background_model_check: {enabled: true}",
@@ -120,7 +120,7 @@ fn every_rule_of_a_model_has_its_message() {
         ("routing: {targets: [{model: m}]}", "routing.targets[0].model: \"m\" is not a direct model"),
         (
             "routing: {targets: [{model: gpt}], fallback_on_statuses: [600]}",
-            "fallback_on_statuses[0]: must be an HTTP",
+            "fallback_on_statuses[0]: must be from 100 to 599",
         ),
         (
             "routing: {targets: [{model: gpt}], when_all_unavailable: x}",
@@ -159,7 +159,7 @@ fn every_rule_of_a_model_has_its_message() {
         ),
         (
             "ensemble: {panel: [{model: gpt}], judge: {model: gpt}, min_responses: 0}",
-            "min_responses: must be from 1",
+            "min_responses: must be at least 1",
         ),
         (
             "SEMANTIC threshold: 1.5}, routes: [{name: r, target: gpt, examples: [x]}]}",
