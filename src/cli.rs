@@ -81,20 +81,18 @@ fn serve(path: Option<PathBuf>) -> Result<(), String> {
     let (config, source) = match &path {
         Some(path) => {
             let config = Config::load(path, environment).map_err(|problems| problems.to_string())?;
-            let resources = config.resources_file.clone().ok_or_else(|| {
+            let source = source(&config).ok_or_else(|| {
                 format!(
-                    "{}: resources_file: is required; it names the file that defines models and keys",
+                    "{}: resources_file: is required, or store_file; they name the file that defines models and keys",
                     path.display()
                 )
             })?;
-            (config, Source::File(resources.into()))
+            (config, source)
         }
         None => {
             let config = Config::from_env_only(environment).map_err(|problems| problems.to_string())?;
-            match config.resources_file.clone() {
-                Some(resources) => (config, Source::File(resources.into())),
-                None => (config, Source::Environment),
-            }
+            let source = source(&config).unwrap_or(Source::Environment);
+            (config, source)
         }
     };
     start_logging(&config.observability.log_level);
@@ -102,6 +100,15 @@ fn serve(path: Option<PathBuf>) -> Result<(), String> {
         tracing::warn!("{notice}");
     }
     gateway::run(config, source)
+}
+
+/// Where the configuration says that resources come from.
+fn source(config: &Config) -> Option<Source> {
+    match (&config.resources_file, &config.store_file) {
+        (Some(file), _) => Some(Source::File(file.into())),
+        (None, Some(file)) => Some(Source::Store(file.into())),
+        (None, None) => None,
+    }
 }
 
 /// Diagnostics go to stderr: as JSON lines, or as text when a person is looking (`AISIX_LOG_FORMAT` decides

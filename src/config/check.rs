@@ -41,8 +41,9 @@ impl Config {
 
     /// A process with a file must be told where its resources are.
     pub(super) fn source_problem(&self) -> Option<Fault> {
-        let missing = self.resources_file.is_none() && self.etcd.endpoints.is_empty();
-        missing.then(|| Fault::new("resources_file", "is required"))
+        let missing =
+            self.resources_file.is_none() && self.store_file.is_none() && self.etcd.endpoints.is_empty();
+        missing.then(|| Fault::new("resources_file", "is required, or store_file"))
     }
 }
 
@@ -67,6 +68,12 @@ impl Faults {
     fn sources(&mut self, config: &Config) {
         let file = config.resources_file.as_deref();
         self.filled("resources_file", file.unwrap_or("-"));
+        self.filled("store_file", config.store_file.as_deref().unwrap_or("-"));
+        self.check(
+            file.is_none() || config.store_file.is_none(),
+            "store_file",
+            "cannot be used together with resources_file",
+        );
         let etcd = !config.etcd.endpoints.is_empty();
         let managed = config.managed.enabled;
         if etcd {

@@ -29,6 +29,9 @@ pub use traffic::{ClientTls, Downstream, Models, Shutdown, Upstream};
 pub struct Config {
     /// Path of the resources file, relative to the working directory.
     pub resources_file: Option<String>,
+    /// Path of the database in which resources are kept and which the Admin API writes, in place of `resources_file`. Made
+    /// when it is not there.
+    pub store_file: Option<String>,
     /// Endpoint for every Bedrock guardrail; empty counts as absent.
     pub bedrock_endpoint_url: Option<String>,
     pub etcd: Etcd,

@@ -304,7 +304,7 @@ fn a_disabled_admin_listener_is_not_checked() {
 fn a_file_must_say_where_the_resources_are() {
     assert_eq!(
         messages(load("f.yaml", "proxy: {addr: '1.1.1.1:1'}", &[])),
-        ["f.yaml: resources_file: is required"]
+        ["f.yaml: resources_file: is required, or store_file"]
     );
     let pairs = [("AISIX_RESOURCES_FILE", "r.yaml"), ("AISIX_PROXY__ADDR", "1.1.1.1:1")];
     assert!(load("f.yaml", "", &pairs).is_ok());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::Source;
 use super::standalone::Standalone;
 use crate::admin::status::Board;
 use crate::proxy::World;
@@ -13,52 +12,92 @@ use crate::telemetry::Metrics;
 use crate::upstream::Endpoints;
 use crate::upstream::transport::tls::TlsIdentity;
 
-/// Loads configurations and tells board and metrics what became of them.
-pub struct Loader {
-    from: From,
-    trust: TlsIdentity,
-    board: Arc<Board>,
-    metrics: Arc<Metrics>,
+/// Works out what follows from a snapshot, and tells board and metrics of it.
+#[derive(Clone)]
+pub struct Applier {
+    pub trust: TlsIdentity,
+    pub board: Arc<Board>,
+    pub metrics: Arc<Metrics>,
 }
 
-enum From {
+impl Applier {
+    /// The world of a snapshot, after the one in force.
+    pub fn apply(&self, snapshot: Arc<Snapshot>, former: Option<&World>) -> World {
+        let now = SystemTime::now();
+        let endpoints = match former {
+            Some(world) => world.endpoints.next(&snapshot, &self.trust),
+            None => Endpoints::build(&snapshot, &self.trust),
+        };
+        for (id, error) in endpoints.unreachable() {
+            tracing::warn!(model_id = id, %error, "a model cannot be reached");
+        }
+        self.board.applied(Arc::clone(&snapshot), now);
+        self.metrics.config_loaded(Some(snapshot.generation()));
+        World { snapshot, endpoints, applied_at: now }
+    }
+
+    fn refused(&self, problems: String) -> String {
+        self.board.refused(problems.clone(), SystemTime::now());
+        self.metrics.config_loaded(None);
+        problems
+    }
+}
+
+/// Loads configurations that are read when somebody says so.
+pub struct Loader {
+    from: From,
+    applier: Applier,
+}
+
+/// Where they come from.
+pub enum From {
     File(FileStore),
+    /// The environment, read at the start.
     Standalone(Arc<Snapshot>),
+    /// A store that says by itself when something changed.
+    Store,
+}
+
+impl From {
+    pub fn standalone(standalone: &Standalone) -> Self {
+        From::Standalone(Arc::clone(&standalone.snapshot))
+    }
 }
 
 impl Loader {
-    pub fn new(
-        source: &Source,
-        standalone: Option<&Standalone>,
-        trust: TlsIdentity,
-        board: Arc<Board>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let from = match (source, standalone) {
-            (Source::File(path), _) => From::File(FileStore::new(path)),
-            (Source::Environment, Some(standalone)) => From::Standalone(Arc::clone(&standalone.snapshot)),
-            (Source::Environment, None) => From::Standalone(Arc::new(Snapshot::empty())),
-        };
-        Loader { from, trust, board, metrics }
+    pub fn new(from: From, applier: Applier) -> Self {
+        Loader { from, applier }
     }
 
-    /// The configuration to start with.
+    /// The configuration to start with; none at all where a store will bring it.
     ///
     /// # Errors
     /// Everything that is wrong with it.
     pub fn first(&mut self) -> Result<World, String> {
-        self.load()
+        match self.load()? {
+            Some(snapshot) => {
+                announce(&snapshot);
+                Ok(self.applier.apply(snapshot, None))
+            }
+            None => Ok(World {
+                snapshot: Arc::new(Snapshot::empty()),
+                endpoints: Endpoints::default(),
+                applied_at: SystemTime::now(),
+            }),
+        }
     }
 
     /// A new configuration, or none if it is refused or there is nothing to load again.
-    pub fn again(&mut self) -> Option<World> {
-        if matches!(self.from, From::Standalone(_)) {
+    pub fn again(&mut self, former: &World) -> Option<World> {
+        if !matches!(self.from, From::File(_)) {
             return None;
         }
         match self.load() {
-            Ok(world) => {
-                tracing::info!(generation = world.snapshot.generation(), "configuration reloaded");
-                Some(world)
+            Ok(snapshot) => {
+                let snapshot = snapshot?;
+                announce(&snapshot);
+                tracing::info!(generation = snapshot.generation(), "configuration reloaded");
+                Some(self.applier.apply(snapshot, Some(former)))
             }
             Err(problems) => {
                 tracing::warn!(%problems, "reload failed");
@@ -67,32 +106,21 @@ impl Loader {
         }
     }
 
-    fn load(&mut self) -> Result<World, String> {
-        let loaded = match &mut self.from {
-            From::File(store) => store.load().map(Arc::new).map_err(|problems| problems.to_string()),
-            From::Standalone(snapshot) => Ok(Arc::clone(snapshot)),
-        };
-        let now = SystemTime::now();
-        match loaded {
-            Ok(snapshot) => Ok(self.apply(snapshot, now)),
-            Err(problems) => {
-                self.board.refused(problems.clone(), now);
-                self.metrics.config_loaded(None);
-                Err(problems)
-            }
+    fn load(&mut self) -> Result<Option<Arc<Snapshot>>, String> {
+        match &mut self.from {
+            From::File(store) => match store.load() {
+                Ok(snapshot) => Ok(Some(Arc::new(snapshot))),
+                Err(problems) => Err(self.applier.refused(problems.to_string())),
+            },
+            From::Standalone(snapshot) => Ok(Some(Arc::clone(snapshot))),
+            From::Store => Ok(None),
         }
     }
+}
 
-    fn apply(&self, snapshot: Arc<Snapshot>, now: SystemTime) -> World {
-        let endpoints = Endpoints::build(&snapshot, &self.trust);
-        for (id, error) in endpoints.unreachable() {
-            tracing::warn!(model_id = id, %error, "a model cannot be reached");
-        }
-        for notice in snapshot.dormant() {
-            tracing::warn!("{notice}");
-        }
-        self.board.applied(Arc::clone(&snapshot), now);
-        self.metrics.config_loaded(Some(snapshot.generation()));
-        World { snapshot, endpoints, applied_at: now }
+/// Says what of a configuration is not in force.
+fn announce(snapshot: &Snapshot) {
+    for notice in snapshot.dormant() {
+        tracing::warn!("{notice}");
     }
 }

@@ -7,7 +7,7 @@ mod shutdown;
 mod standalone;
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,8 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_proxy::{HttpProxy, http_proxy};
 
+use crate::admin::access::AdminKeys;
+use crate::admin::api::Api;
 use crate::admin::status::Board;
 use crate::admin::{AdminApp, MetricsApp};
 use crate::config::{Config, LogFormat, ServerTls, log_format};
@@ -25,18 +27,25 @@ use crate::proxy::doors::front::Front;
 use crate::proxy::doors::listener::{self, Listener};
 use crate::proxy::doors::pingora::Door;
 use crate::proxy::doors::tls::Certificate;
+use crate::resources::Snapshot;
+use crate::store::file::FileStore;
+use crate::store::keeper::{self, Keeping};
+use crate::store::sqlite::SqliteStore;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
 use crate::upstream::transport::client::Client;
 use crate::upstream::transport::pingora::NO_ROOTS;
 use banner::Banner;
-use loader::Loader;
+use loader::{Applier, From, Loader};
 use shutdown::Signals;
+use standalone::Standalone;
 
 /// Where the resources come from.
 #[derive(Clone, Debug)]
 pub enum Source {
     File(PathBuf),
+    /// A database that the Admin API writes.
+    Store(PathBuf),
     /// Nothing was configured: provider keys of the environment, and the simulated provider.
     Environment,
 }
@@ -58,12 +67,12 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
 
     let standalone = match source {
         Source::Environment => Some(standalone::start()?),
-        Source::File(_) => None,
+        Source::File(_) | Source::Store(_) => None,
     };
     let trust = settings::trust(&config)?;
-    let board = Arc::new(Board::new(if standalone.is_some() { "environment" } else { "file" }));
-    let mut loader =
-        Loader::new(&source, standalone.as_ref(), trust, Arc::clone(&board), Arc::clone(&metrics));
+    let board = Arc::new(Board::new(source.name()));
+    let applier = Applier { trust, board: Arc::clone(&board), metrics: Arc::clone(&metrics) };
+    let mut loader = Loader::new(source.loads_from(standalone.as_ref()), applier.clone());
     let world = loader.first()?;
     let node: Arc<Gateway> = Arc::new(Node {
         settings: settings::of(&config)?,
@@ -72,14 +81,48 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
     });
+    let keeping = match &source {
+        Source::Store(path) => Some(keep(path, applier, &node)?),
+        Source::File(_) | Source::Environment => None,
+    };
+    let api = Api { keys: AdminKeys::new(&config.admin.admin_keys), keeping };
     let addresses = sockets.addresses();
     let mut server = server(&config);
-    add_services(&mut server, sockets, &certificates, &config, &node, &board, log_drops);
+    add_services(&mut server, sockets, &certificates, &config, &node, &board, api, log_drops);
     let banner = Banner { addresses, standalone, node: Arc::clone(&node) };
     let signals = Signals::new(&config.shutdown, banner, node, loader, certificates);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     telemetry.flush();
     Ok(())
+}
+
+impl Source {
+    fn name(&self) -> &'static str {
+        match self {
+            Source::File(_) => "file",
+            Source::Store(_) => "sqlite",
+            Source::Environment => "environment",
+        }
+    }
+
+    fn loads_from(&self, standalone: Option<&Standalone>) -> From {
+        match (self, standalone) {
+            (Source::File(path), _) => From::File(FileStore::new(path)),
+            (Source::Environment, Some(standalone)) => From::standalone(standalone),
+            (Source::Environment | Source::Store(_), _) => From::Store,
+        }
+    }
+}
+
+/// Opens the database and puts into service what is in it, now and after every change.
+fn keep(path: &Path, applier: Applier, node: &Arc<Gateway>) -> Result<Keeping, String> {
+    let node = Arc::clone(node);
+    let publish = move |snapshot: &Arc<Snapshot>| {
+        let world = applier.apply(Arc::clone(snapshot), Some(&node.world.load()));
+        node.world.store(Arc::new(world));
+    };
+    let store = SqliteStore::open(path).map_err(|failure| failure.to_string())?;
+    keeper::start(Box::new(store), Box::new(publish)).map_err(|failure| failure.to_string())
 }
 
 fn server(config: &Config) -> Server {
@@ -96,6 +139,7 @@ fn server(config: &Config) -> Server {
     Server::new_with_opt_and_conf(None, conf)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of the gateway, each of its own type, meet here")]
 fn add_services(
     server: &mut Server,
     sockets: Sockets,
@@ -103,6 +147,7 @@ fn add_services(
     config: &Config,
     node: &Arc<Gateway>,
     board: &Arc<Board>,
+    api: Api,
     log_drops: Option<Arc<std::sync::atomic::AtomicU64>>,
 ) {
     let door = Door::new(Arc::clone(node), settings::times(config));
@@ -120,7 +165,7 @@ fn add_services(
         server.add_service(listener.for_traffic(threads));
     }
     if let Some(socket) = sockets.admin {
-        let app = Arc::new(HttpServer::new_app(AdminApp { life: Arc::clone(&node.life) }));
+        let app = Arc::new(HttpServer::new_app(AdminApp { life: Arc::clone(&node.life), api }));
         let tls = acceptor(&certificates.admin, false);
         server.add_service(Listener::new("admin", socket, tls, app, &node.life));
     }

@@ -53,7 +53,7 @@ impl Signals {
             tracing::warn!(%error, "reload failed");
         }
         let mut loader = self.loader.lock().await;
-        if let Some(world) = loader.again() {
+        if let Some(world) = loader.again(&self.node.world.load()) {
             self.node.world.store(Arc::new(world));
         }
     }

@@ -88,6 +88,17 @@ impl Catalog {
         self.entries.get(&(collection, id.to_owned()))
     }
 
+    /// The id of the row with this name.
+    pub fn id_of(&self, collection: &'static str, name: &str) -> Option<String> {
+        self.named(collection, name).map(|entry| entry.id.clone())
+    }
+
+    /// The names of all rows of a collection, in no particular order.
+    pub fn names(&self, collection: &str) -> Vec<String> {
+        let names = self.names.keys().filter(|(of, _)| *of == collection);
+        names.map(|(_, name)| name.clone()).collect()
+    }
+
     /// Adds a row, in place of one with the same id.
     pub fn put(&mut self, entry: Entry) {
         let key = entry.key();

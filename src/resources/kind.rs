@@ -108,7 +108,7 @@ pub struct Kind {
     pub title: &'static str,
     pub identity: Option<&'static str>,
     pub acts: bool,
-    pub(super) desugar: fn(&mut Map<String, Value>, &Names<'_>) -> Result<(), Fault>,
+    desugar: fn(&mut Map<String, Value>, &Names<'_>) -> Result<(), Fault>,
     decode: fn(&Value, &str) -> Read,
     generate: fn() -> Value,
     derived: OnceLock<Derived>,
@@ -162,6 +162,14 @@ impl Kind {
     /// The JSON Schema (draft 2020-12) of the stored form, without unknown members.
     pub fn schema(&self) -> &Value {
         &self.derived().schema
+    }
+
+    /// Turns spellings for people into the stored form.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn desugar(&self, row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
+        (self.desugar)(row, names)
     }
 
     /// Gives members in older or other spellings their own names, as they are stored.

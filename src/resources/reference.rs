@@ -1,7 +1,5 @@
 //! How rows name one another, and what they must not share.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 
 use super::kind::AnyRow;
@@ -64,8 +62,10 @@ pub struct Unique {
 
 /// What a row may refer to while it is turned into its stored form.
 pub struct Names<'a> {
-    /// The id of every row there is, by collection and name.
-    pub ids: &'a HashMap<(&'static str, String), String>,
+    /// The id of a row by its collection and name.
+    pub id_of: &'a dyn Fn(&'static str, &str) -> Option<String>,
+    /// The names of all rows of a collection, for messages.
+    pub known: &'a dyn Fn(&'static str) -> Vec<String>,
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -96,13 +96,12 @@ impl Names<'_> {
     /// # Errors
     /// There is none; says which there are.
     pub fn id(&self, collection: &'static str, name: &str) -> Result<String, String> {
-        if let Some(id) = self.ids.get(&(collection, name.to_owned())) {
-            return Ok(id.clone());
+        if let Some(id) = (self.id_of)(collection, name) {
+            return Ok(id);
         }
-        let mut known: Vec<&str> =
-            self.ids.keys().filter(|(of, _)| *of == collection).map(|(_, name)| name.as_str()).collect();
+        let mut known = (self.known)(collection);
         known.sort_unstable();
-        let near = suggestion(name, known.iter().copied());
+        let near = suggestion(name, known.iter().map(String::as_str));
         let shown =
             known.iter().take(MOST_SHOWN).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
         let more = if known.len() > MOST_SHOWN { ", …" } else { "" };

@@ -54,28 +54,58 @@ impl fmt::Debug for Endpoint {
 /// The endpoints of a configuration, by model row.
 #[derive(Debug, Default)]
 pub struct Endpoints {
+    /// By provider key and vendor label, each with the row it was made from.
+    by_account: HashMap<(String, String), Account>,
     by_model: foldhash::HashMap<String, Result<Arc<Endpoint>>>,
+}
+
+/// The endpoint of a provider key, and the row it was made from.
+#[derive(Clone, Debug)]
+struct Account {
+    key: Arc<ProviderKey>,
+    endpoint: Result<Arc<Endpoint>>,
 }
 
 impl Endpoints {
     /// Works out the endpoint of every direct model. A row that cannot be reached keeps its reason, so that
     /// one bad row never takes the others down.
     pub fn build(snapshot: &Snapshot, trust: &TlsIdentity) -> Self {
-        let mut known: HashMap<(String, String), Result<Arc<Endpoint>>> = HashMap::new();
-        let mut by_model = foldhash::HashMap::default();
+        Self::default().next(snapshot, trust)
+    }
+
+    /// The endpoints of the configuration that follows. One whose provider key is the same row stays, with all that has
+    /// been learnt about it.
+    #[must_use]
+    pub fn next(&self, snapshot: &Snapshot, trust: &TlsIdentity) -> Self {
+        let mut next = Endpoints::default();
         for model in snapshot.models().filter(|model| model.shape() == Shape::Direct) {
             let label = model.provider.clone().unwrap_or_default();
             let key_id = model.provider_key_id.clone().unwrap_or_default();
-            let endpoint = known
-                .entry((key_id.clone(), label))
-                .or_insert_with(|| match snapshot.provider_key(&key_id) {
-                    Some(key) => Endpoint::new(model, key, trust).map(Arc::new),
-                    None => Err(Error::bad_request("this model has no provider key")),
-                })
-                .clone();
-            by_model.insert(model.id.clone(), endpoint);
+            let endpoint = match snapshot.provider_key(&key_id) {
+                Some(key) => next.account(self, (key_id, label), key, || Endpoint::new(model, key, trust)),
+                None => Err(Error::bad_request("this model has no provider key")),
+            };
+            next.by_model.insert(model.id.clone(), endpoint);
         }
-        Endpoints { by_model }
+        next
+    }
+
+    fn account(
+        &mut self,
+        former: &Endpoints,
+        place: (String, String),
+        key: &Arc<ProviderKey>,
+        make: impl FnOnce() -> Result<Endpoint>,
+    ) -> Result<Arc<Endpoint>> {
+        if let Some(account) = self.by_account.get(&place) {
+            return account.endpoint.clone();
+        }
+        let kept = former.by_account.get(&place).filter(|account| Arc::ptr_eq(&account.key, key));
+        let account =
+            kept.cloned().unwrap_or_else(|| Account { key: Arc::clone(key), endpoint: make().map(Arc::new) });
+        let endpoint = account.endpoint.clone();
+        self.by_account.insert(place, account);
+        endpoint
     }
 
     /// The endpoint of a model row.

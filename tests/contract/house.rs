@@ -121,7 +121,7 @@ pub static ROOMS: &[Room] = &[
     Room {
         name: "admin",
         owns: "the operators' doors: probes, metrics, status",
-        imports: &["life", "resources", "telemetry"],
+        imports: &["document", "life", "resources", "store", "telemetry"],
         never: &["std::fs", "std::env"],
     },
     Room {

@@ -5,6 +5,8 @@
 // A test owns its tasks to its end, and shows the gateway's log when it fails.
 #![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
+/// The Admin API over a database.
+mod admin;
 /// Credentials and what each key may use.
 mod auth;
 /// A slow reader slows the upstream down instead of filling memory.

@@ -83,14 +83,20 @@ impl Loader<'_> {
     }
 
     fn desugar(&mut self, rows: &mut [Row], env: &dyn Fn(&str) -> Option<String>) {
-        let known = rows.iter().filter_map(|row| Some(((row.kind.collection, row.name.clone()?), row.id())));
-        let ids = known.collect();
-        let names = Names { ids: &ids, env };
+        let named = rows.iter().filter_map(|row| Some((row.kind.collection, row.name.clone()?)));
+        let named: HashSet<(&'static str, String)> = named.collect();
+        let id_of = |collection: &'static str, name: &str| {
+            named.contains(&(collection, name.to_owned())).then(|| row_id(collection, name))
+        };
+        let known = |collection: &'static str| {
+            named.iter().filter(|(of, _)| *of == collection).map(|(_, name)| name.clone()).collect()
+        };
+        let names = Names { id_of: &id_of, known: &known, env };
         for (position, row) in rows.iter_mut().enumerate() {
             if self.failed.contains(&position) {
                 continue;
             }
-            if let Err(fault) = (row.kind.desugar)(&mut row.body, &names) {
+            if let Err(fault) = row.kind.desugar(&mut row.body, &names) {
                 self.fail(position, row, &fault);
             }
         }

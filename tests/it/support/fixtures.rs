@@ -2,6 +2,8 @@
 
 /// The plaintext of the caller key every gateway of the suite knows.
 pub const CALLER: &str = "sk-00112233445566778899aabbccddeeff";
+/// An admin key.
+pub const ADMIN: &str = "sk-admin-of-the-tests";
 /// What the gateway must send to the OpenAI-shaped upstream.
 pub const OPENAI_SECRET: &str = "sk-provider-openai-5ecre7";
 /// What the gateway must send to the Anthropic-shaped upstream.

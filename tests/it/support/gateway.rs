@@ -13,6 +13,7 @@ use super::caller::Caller;
 use super::certs::Authority;
 use super::client::{Answer, Client, Request};
 use super::door::{Door, Entrance};
+use super::fixtures::ADMIN;
 use super::logs::Lines;
 use super::metrics::Scrape;
 use super::setup::Setup;
@@ -101,6 +102,13 @@ impl Gateway {
         Request::get(path).send(self.admin).await.status
     }
 
+    /// One request to the Admin API.
+    pub async fn operate(&self, method: &'static str, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = Request::new(method, path).bearer(ADMIN);
+        request.body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        request.send(self.admin).await
+    }
+
     /// A caller at the door, on a connection of its own.
     pub async fn caller(&self) -> Caller {
         self.entrance.caller().await
@@ -165,7 +173,9 @@ pub async fn run(mut command: Command) -> (ExitStatus, String, String) {
 /// Writes `aisix.json`, `resources.yaml` (JSON is YAML), and what the configuration names.
 pub fn write_files(folder: &Path, setup: &Setup) {
     let mut config = setup.config.clone();
-    config["resources_file"] = json!(folder.join("resources.yaml"));
+    if config.get("store_file").is_none() {
+        config["resources_file"] = json!(folder.join("resources.yaml"));
+    }
     std::fs::write(folder.join("aisix.json"), config.to_string()).expect("a file");
     std::fs::write(folder.join("resources.yaml"), setup.resources.to_string()).expect("a file");
     for (name, content) in &setup.files {

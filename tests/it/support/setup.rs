@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::certs::Authority;
 use super::door::Door;
-use super::fixtures::{ANTHROPIC_SECRET, CALLER, OPENAI_SECRET};
+use super::fixtures::{ADMIN, ANTHROPIC_SECRET, CALLER, OPENAI_SECRET};
 use super::gateway::Gateway;
 use super::upstream::Upstream;
 
@@ -69,6 +69,12 @@ impl Setup {
         self.files = vec![("cert.pem", identity.certificate), ("key.pem", identity.key)];
         self.authority = Some(authority);
         self.config("proxy.tls", json!({"cert_file": "cert.pem", "key_file": "key.pem"}))
+    }
+
+    /// Keeps resources in a database, which the Admin API writes.
+    pub fn stored(self, file: &std::path::Path) -> Self {
+        self.config("store_file", file.to_string_lossy().into_owned())
+            .config("admin.admin_keys", json!([ADMIN]))
     }
 
     /// Sets a key of the configuration by its dotted path.

@@ -1,0 +1,242 @@
+//! What an operator wants, judged before it is written: the rows by themselves, beside the others, and beside what the
+//! operator believed to be there.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::apply::name;
+use super::{Delete, Intent, Keeper, Outcome, Precondition, Put, Refusal};
+use crate::resources::reference::Names;
+use crate::resources::{Breach, Entry};
+use crate::store::{Audit, Batch, Changed, Event, Failure, Stored, Write};
+
+impl Keeper {
+    /// Carries out an intent, all of it or nothing.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub async fn carry_out(&mut self, intent: Intent) -> Result<Outcome, Refusal> {
+        loop {
+            let judged = self.judge(&intent)?;
+            if intent.dry_run {
+                let rows = judged.puts.iter().map(|row| row.stored(self.revision)).collect();
+                return Ok(Outcome { rows, revision: self.revision, broken: judged.broken });
+            }
+            match self.store.commit(judged.write(&intent, self.revision)).await {
+                Ok(revision) => return Ok(self.written(judged, revision)),
+                Err(Failure::Overtaken) => {
+                    let batch = self.store.changes(self.revision).await.map_err(Refusal::Store)?;
+                    self.take(batch);
+                }
+                Err(failure) => return Err(Refusal::Store(failure)),
+            }
+        }
+    }
+
+    fn written(&mut self, judged: Judged, revision: u64) -> Outcome {
+        let rows: Vec<Stored> = judged.puts.iter().map(|row| row.stored(revision)).collect();
+        let gone = judged.deletes.into_iter();
+        let gone = gone.map(|(collection, id, _)| Event::Gone { collection: collection.to_owned(), id });
+        let events = rows.iter().cloned().map(Event::Put).chain(gone).collect();
+        self.take(Batch { events, revision });
+        Outcome { rows, revision, broken: judged.broken }
+    }
+
+    /// Tries the intent on the catalog, and leaves that as it was.
+    fn judge(&mut self, intent: &Intent) -> Result<Judged, Refusal> {
+        let mut judged = Judged::default();
+        for delete in &intent.deletes {
+            let before = masked(delete.kind, self.present(delete)?.body.clone());
+            judged.deletes.push((delete.kind.collection, delete.id.clone(), before));
+        }
+        for put in &intent.puts {
+            judged.puts.push(self.ready(put)?);
+        }
+        let mut former = Vec::new();
+        for (collection, id, _) in &judged.deletes {
+            former.push((*collection, id.clone(), self.catalog.remove(collection, id)));
+        }
+        for ready in &judged.puts {
+            let (collection, id) = (ready.entry.kind.collection, ready.entry.id.clone());
+            former.push((collection, id.clone(), self.catalog.remove(collection, &id)));
+            self.catalog.put(ready.entry.clone());
+        }
+        let clash = self.clash(&judged);
+        judged.broken = self.broken(former.iter().filter_map(|(_, _, entry)| entry.as_ref()));
+        for (collection, id, entry) in former.into_iter().rev() {
+            self.catalog.remove(collection, &id);
+            entry.into_iter().for_each(|entry| self.catalog.put(entry));
+        }
+        match clash {
+            Some(refusal) => Err(refusal),
+            None if !intent.force && !judged.broken.is_empty() => Err(Refusal::Referenced(judged.broken)),
+            None => Ok(judged),
+        }
+    }
+
+    /// What is wrong with the new rows beside the others.
+    fn clash(&self, judged: &Judged) -> Option<Refusal> {
+        for ready in &judged.puts {
+            let breaches = self.catalog.breaches(&ready.entry);
+            let taken = breaches.iter().find(|breach| !matches!(breach, Breach::Reference(_)));
+            if let Some(taken) = taken {
+                let call = |other: &Entry| format!("the {} {:?}", other.kind.title, other.name);
+                return Some(Refusal::Taken(taken.fault(call).to_string()));
+            }
+            if !breaches.is_empty() {
+                let faults = breaches.iter().map(|breach| breach.fault(Entry::place)).collect();
+                return Some(Refusal::Invalid(faults));
+            }
+        }
+        None
+    }
+
+    /// Rows that named one of these and name nothing now.
+    fn broken<'e>(&self, former: impl Iterator<Item = &'e Entry>) -> Vec<(String, String)> {
+        let referrers = former.flat_map(|entry| self.catalog.referrers(entry));
+        let dangling = referrers.filter(|entry| {
+            self.catalog.breaches(entry).iter().any(|breach| matches!(breach, Breach::Reference(_)))
+        });
+        let mut named: Vec<_> =
+            dangling.map(|entry| (entry.kind.collection.to_owned(), entry.name.clone())).collect();
+        named.sort();
+        named.dedup();
+        named
+    }
+
+    fn present(&self, delete: &Delete) -> Result<&Stored, Refusal> {
+        let there = self.get(delete.kind, &delete.id);
+        check(delete.only_if, there)?;
+        there.ok_or(Refusal::NotFound)
+    }
+
+    /// A row as it will be stored, if it is sound by itself.
+    fn ready(&self, put: &Put) -> Result<Ready, Refusal> {
+        let id_of = |collection: &'static str, name: &str| self.catalog.id_of(collection, name);
+        let known = |collection: &'static str| self.catalog.names(collection);
+        let names = Names { id_of: &id_of, known: &known, env: &|_| None };
+        let there = put.id.as_deref().and_then(|id| self.get(put.kind, id));
+        check(put.only_if, there)?;
+        let mut body = put.body.clone();
+        put.kind.respell(&mut body);
+        if let Some(there) = there {
+            if put.merge {
+                let mut merged = there.body.clone();
+                merge(&mut merged, &body);
+                body = merged;
+            }
+            put.kind.unmask(&mut body, &there.body);
+        }
+        without_nulls(&mut body);
+        let id = put.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        if let Value::Object(members) = &mut body {
+            put.kind.desugar(members, &names).map_err(|fault| Refusal::Invalid(vec![fault]))?;
+        }
+        let read = put.kind.admit(&id, &body);
+        let Some(row) = read.row else { return Err(Refusal::Invalid(read.faults)) };
+        let name = name(put.kind, &body, &id);
+        // Behind every row that is there: of two that clash this one is at fault.
+        let entry = Entry { kind: put.kind, id, name, row: Some(Arc::clone(&row)), order: usize::MAX };
+        Ok(Ready { entry, body, before: there.map(|there| masked(put.kind, there.body.clone())) })
+    }
+}
+
+fn check(only_if: Precondition, there: Option<&Stored>) -> Result<(), Refusal> {
+    match (only_if, there) {
+        (Precondition::Present, None) => Err(Refusal::NotFound),
+        (Precondition::Revision(revision), there) if there.is_none_or(|row| row.revision != revision) => {
+            Err(Refusal::Stale)
+        }
+        (Precondition::Absent, Some(_)) => Err(Refusal::Stale),
+        _ => Ok(()),
+    }
+}
+
+/// A JSON merge patch: RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else { return *target = patch.clone() };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(target) = target else { return };
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(target.shift_remove(name)),
+            value => merge(target.entry(name.as_str()).or_insert(Value::Null), value),
+        }
+    }
+}
+
+/// A null member counts as absent, and is not stored.
+fn without_nulls(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, value| !value.is_null());
+    }
+}
+
+fn masked(kind: &crate::resources::Kind, mut body: Value) -> Value {
+    kind.mask(&mut body);
+    body
+}
+
+/// An intent that may be carried out.
+#[derive(Default)]
+struct Judged {
+    puts: Vec<Ready>,
+    /// Collection, id, and the row that goes.
+    deletes: Vec<(&'static str, String, Value)>,
+    broken: Vec<(String, String)>,
+}
+
+struct Ready {
+    entry: Entry,
+    body: Value,
+    before: Option<Value>,
+}
+
+impl Ready {
+    fn stored(&self, revision: u64) -> Stored {
+        let collection = self.entry.kind.collection.to_owned();
+        Stored { collection, id: self.entry.id.clone(), body: self.body.clone(), revision }
+    }
+}
+
+impl Judged {
+    fn write(&self, intent: &Intent, judged_at: u64) -> Write {
+        let puts = self
+            .puts
+            .iter()
+            .map(|row| (row.entry.kind.collection.to_owned(), row.entry.id.clone(), row.body.clone()));
+        let written = self.puts.iter().map(|row| Changed {
+            collection: row.entry.kind.collection.to_owned(),
+            id: row.entry.id.clone(),
+            before: row.before.clone(),
+            after: Some(masked(row.entry.kind, row.body.clone())),
+        });
+        let deleted = self.deletes.iter().map(|(collection, id, before)| Changed {
+            collection: (*collection).to_owned(),
+            id: id.clone(),
+            before: Some(before.clone()),
+            after: None,
+        });
+        Write {
+            judged_at,
+            puts: puts.collect(),
+            deletes: self
+                .deletes
+                .iter()
+                .map(|(collection, id, _)| ((*collection).to_owned(), id.clone()))
+                .collect(),
+            entry: Audit {
+                revision: 0,
+                at: SystemTime::now(),
+                who: intent.who.clone(),
+                action: intent.action.to_owned(),
+                changes: written.chain(deleted).collect(),
+            },
+        }
+    }
+}
