@@ -75,10 +75,12 @@ check() {
 }
 
 # Instructions of one run of case $2. What the case needs before its first run is not among them, nor are other
-# threads. String copies by `rep movsb` would count once for each byte.
+# threads. String copies by `rep movsb` would count once for each byte; the allocator's giving back of memory falls on
+# whichever run is due.
 count() {
   local all
   all=$(GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1073741824:glibc.cpu.x86_rep_stosb_threshold=1073741824 \
+    MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1 \
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=icount::counted "$1" "$2" $times 2>&1 |
     sed -n 's/.*Collected : \([0-9]*\).*/\1/p')
   if [ "${all:-0}" = 0 ]; then

@@ -273,6 +273,8 @@ pub struct SnapshotBuilder {
     generation: Option<u64>,
     hash: Option<String>,
     entries: Vec<Entry>,
+    /// Rows of each collection so far.
+    added: BTreeMap<&'static str, usize>,
 }
 
 impl SnapshotBuilder {
@@ -313,8 +315,9 @@ impl SnapshotBuilder {
         let id = id.into();
         row.identified(&id);
         if let Some(kind) = super::kind(R::COLLECTION) {
-            let order = self.entries.iter().filter(|entry| entry.kind.collection == R::COLLECTION).count();
-            self.entries.push(Entry { kind, id, name, row: Some(Arc::new(row)), order });
+            let order = self.added.entry(R::COLLECTION).or_default();
+            self.entries.push(Entry { kind, id, name, row: Some(Arc::new(row)), order: *order });
+            *order += 1;
         }
         self
     }

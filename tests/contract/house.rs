@@ -151,6 +151,7 @@ pub static OUTSIDE: &[(&str, &[&str])] = &[
     ("pingora_http", &["proxy/doors/", "upstream/transport/"]),
     ("pingora_proxy", &["gateway/", "proxy/doors/"]),
     ("prometheus", &["telemetry/"]),
+    ("rusqlite", &["store/sqlite/"]),
     ("rustls", &["lib.rs", "proxy/doors/tls.rs", "upstream/transport/tls.rs"]),
     ("clap", &["cli.rs", "sim/"]),
 ];

@@ -1,5 +1,6 @@
 //! From what a store says to what is served.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,13 +14,12 @@ use crate::store::{Batch, Event, Rows, Stored};
 impl Keeper {
     /// Takes over everything a store holds: what is not there any more goes.
     pub(super) fn take_all(&mut self, rows: Rows) {
-        let mut events: Vec<Event> = Vec::new();
-        for (collection, id) in self.rows.keys() {
-            let stays = rows.rows.iter().any(|row| row.collection == *collection && row.id == *id);
-            if !stays {
-                events.push(Event::Gone { collection: (*collection).to_owned(), id: id.clone() });
-            }
-        }
+        let there: HashSet<(&str, &str)> =
+            rows.rows.iter().map(|row| (row.collection.as_str(), row.id.as_str())).collect();
+        let gone = self.rows.keys().filter(|(collection, id)| !there.contains(&(*collection, id.as_str())));
+        let mut events: Vec<Event> = gone
+            .map(|(collection, id)| Event::Gone { collection: (*collection).to_owned(), id: id.clone() })
+            .collect();
         events.extend(rows.rows.into_iter().map(Event::Put));
         self.take(Batch { events, revision: rows.revision });
     }

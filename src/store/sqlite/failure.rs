@@ -20,8 +20,7 @@ pub(super) fn io(path: &Path, error: &io::Error) -> Failure {
 pub(super) fn corrupt(path: &Path, what: &str) -> Failure {
     let (file, log) = (path.display(), with_suffix(path, "-wal"));
     Failure::Corrupt(format!(
-        "{file} is damaged: {what}. Nothing in it was changed. Move it and {} aside together and restore a copy, or \
-         rescue what can be read from it: `sqlite3 {file} .recover | sqlite3 NEW-FILE`",
+        "{file} is damaged: {what}. Nothing in it was changed. Move it and {} aside together and restore a copy",
         log.display()
     ))
 }

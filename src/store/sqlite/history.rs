@@ -39,7 +39,8 @@ pub(super) fn since(db: &Connection, after: u64) -> rusqlite::Result<Since> {
     // Next to `max`, SQLite takes the other columns from the row that has it:
     // <https://www.sqlite.org/lang_select.html#bareagg>.
     let mut query = db.prepare_cached(
-        "SELECT collection, id, body, max(revision) AS latest FROM row_versions WHERE revision > ?1
+        "SELECT collection, id, body, max(revision) AS latest
+            FROM row_versions INDEXED BY row_versions_of_revision WHERE revision > ?1
             GROUP BY collection, id ORDER BY latest, collection, id",
     )?;
     let events = query.query_map([after], |row| {

@@ -122,6 +122,20 @@ fn what_was_written_is_there_after_opening_it_again() {
     assert_eq!(place.files(), ["aisix.db"]);
 }
 
+/// Such as SQLite's own tools make: without a log, and not set up for one.
+#[test]
+fn a_copy_made_by_sqlite_is_a_store() {
+    let (place, copied) = (Place::new(), Place::new());
+    let mut store = place.open();
+    now(store.commit(puts(0, vec![put("models", "a", json!(1))]))).expect("it is written");
+    let path = copied.path().into_os_string().into_string().expect("a plain name");
+    store.db.execute("VACUUM INTO ?1", [path]).expect("there is room");
+    let mut copy = copied.open();
+    assert_eq!(now(copy.commit(puts(1, vec![put("models", "a", json!(2))]))), Ok(2));
+    assert_eq!(lines(&now(copy.load()).expect("it loads").rows), ["models/a@2 2"]);
+    assert_eq!(copied.files(), ["aisix.db", "aisix.db-wal"]);
+}
+
 #[test]
 fn changes_tell_the_last_of_each_row_at_once_and_then_wait() {
     let place = Place::new();

@@ -50,7 +50,10 @@ fn a_file_that_ends_early_is_damaged() {
     let cuts = (0..bytes.len() / PAGE).flat_map(|page| [page * PAGE, page * PAGE + 99, page * PAGE + 2048]);
     for cut in cuts {
         let words = corrupt(&place, &bytes[..cut]);
-        assert!(words.contains("aisix.db is damaged: ") && words.contains(".recover"), "{cut}: {words}");
+        assert!(
+            words.contains("aisix.db is damaged: ") && words.contains("restore a copy"),
+            "{cut}: {words}"
+        );
     }
 }
 
