@@ -11,8 +11,8 @@ use crate::resources::{ApiKey, Kind, Resource, kind, sha256, to_hex};
 use crate::store::keeper::{Delete, Intent, Keeping, Outcome, Precondition, Put, Refusal};
 use crate::store::{Failure, Stored};
 
-/// A request to the Admin API, as far as it matters here.
-#[derive(Debug, Default)]
+/// A request to the Admin API, as far as it matters here. Holds credentials, so nothing prints it.
+#[derive(Default)]
 pub struct Request {
     pub method: Method,
     /// Below `/admin/v1/`, in its segments.

@@ -53,8 +53,8 @@ pub struct Batch {
     pub revision: u64,
 }
 
-/// Rows to write, all or none of them.
-#[derive(Clone, Debug, Default)]
+/// Rows to write, all or none of them. They may hold credentials, so nothing prints them.
+#[derive(Clone, Default)]
 pub struct Write {
     /// The revision the write was judged at: names, references and whatever else depends on other rows. If anything was
     /// written since, it has to be judged again.

@@ -44,8 +44,7 @@ pub struct Rejected {
     pub pinned: bool,
 }
 
-/// What an operator wants to be different.
-#[derive(Debug)]
+/// What an operator wants to be different. Holds credentials, so nothing prints it.
 pub struct Intent {
     /// Label of the admin key.
     pub who: String,
@@ -59,8 +58,7 @@ pub struct Intent {
     pub dry_run: bool,
 }
 
-/// A row to write.
-#[derive(Debug)]
+/// A row to write. May hold credentials, so nothing prints it.
 pub struct Put {
     pub kind: &'static Kind,
     /// None makes a new row.
