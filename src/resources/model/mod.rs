@@ -11,6 +11,7 @@ use super::glob::Glob;
 use super::kind::{AnyRow, Resource};
 use super::rate_limit::RateLimit;
 use super::reference::{Names, Reference};
+use super::values;
 use crate::document::{Fault, cidr};
 
 /// An alias. Exactly one of four shapes, see [`Shape`].
@@ -147,7 +148,7 @@ pub struct Embedding {
     #[schemars(range(min = 1))]
     pub dimensions: u32,
     /// Are the vectors already of length one?
-    #[serde(default = "yes")]
+    #[serde(default = "values::on")]
     pub normalize: bool,
 }
 
@@ -444,10 +445,6 @@ fn is_direct(row: &dyn AnyRow) -> Option<&'static str> {
         Shape::Direct => None,
         _ => Some("is not a direct model"),
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn one() -> u32 {

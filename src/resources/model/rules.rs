@@ -2,20 +2,21 @@
 
 use super::{Ensemble, HashKind, HashSource, Model, Routing, Semantic, Shape, Strategy};
 use crate::document::Fault;
+use crate::resources::rules::Rules;
 
 impl Model {
     /// Everything that is wrong with the row by itself.
     pub(super) fn own_faults(&self) -> Vec<Fault> {
         let mut rules = Rules::default();
-        rules.name(self);
-        rules.shape(self);
-        if let Some(routing) = &self.routing {
-            rules.routing(routing);
+        name(&mut rules, self);
+        shape(&mut rules, self);
+        if let Some(block) = &self.routing {
+            routing(&mut rules, block);
         }
-        if let Some(ensemble) = &self.ensemble {
-            rules.ensemble(ensemble);
+        if let Some(block) = &self.ensemble {
+            ensemble(&mut rules, block);
         }
-        rules.0
+        rules.faults()
     }
 
     /// Every alias the row names, with the place where it does.
@@ -53,87 +54,76 @@ impl Semantic {
     }
 }
 
-#[derive(Default)]
-struct Rules(Vec<Fault>);
+fn name(rules: &mut Rules, model: &Model) {
+    let name = &model.display_name;
+    let stars = name.matches('*').count();
+    rules.check(stars <= 1, "display_name", "may contain one * only");
+    let direct = model.shape() == Shape::Direct;
+    rules.check(stars == 0 || direct, "display_name", "may contain a * in a direct model only");
+}
 
-impl Rules {
-    fn check(&mut self, holds: bool, path: impl Into<String>, message: impl Into<String>) {
-        if !holds {
-            self.0.push(Fault::new(path, message));
+fn shape(rules: &mut Rules, model: &Model) {
+    let blocks = blocks(model);
+    let shapes: Vec<&str> =
+        SHAPE_BLOCKS.iter().copied().filter(|name| blocks.contains(&(name, true))).collect();
+    if let [first, second, ..] = shapes.as_slice() {
+        rules.check(false, *second, format!("cannot stand beside {first}: a model has one shape"));
+        return;
+    }
+    match shapes.first() {
+        Some(shape) => forbidden(rules, shape, &blocks),
+        None => direct(rules, model),
+    }
+}
+
+fn forbidden(rules: &mut Rules, shape: &str, blocks: &[(&'static str, bool)]) {
+    let article = if shape == "ensemble" { "an" } else { "a" };
+    for (name, present) in blocks {
+        let allowed = *name == shape || !is_forbidden(shape, name);
+        rules.check(allowed || !present, *name, format!("does not belong in {article} {shape} model"));
+    }
+}
+
+fn direct(rules: &mut Rules, model: &Model) {
+    let required = [
+        ("provider", model.provider.is_some()),
+        ("model_name", model.model_name.is_some() || model.is_wildcard()),
+        ("provider_key", model.provider_key_id.is_some()),
+    ];
+    if required.iter().all(|(_, present)| !present) {
+        let needs = "needs provider, model_name and provider_key, or else routing, ensemble or semantic";
+        rules.check(false, "", needs);
+        return;
+    }
+    for (name, present) in required {
+        rules.check(present, name, "is required in a direct model");
+    }
+}
+
+fn routing(rules: &mut Rules, routing: &Routing) {
+    let Some(sources) = &routing.hash_on else { return };
+    let hashes = routing.strategy == Strategy::ConsistentHash;
+    rules.check(hashes, "routing.hash_on", "belongs to the strategy consistent_hash only");
+    for (index, source) in sources.iter().enumerate() {
+        hash_source(rules, &format!("routing.hash_on[{index}].name"), source);
+    }
+}
+
+fn hash_source(rules: &mut Rules, path: &str, source: &HashSource) {
+    let named = source.name.as_ref().is_some_and(|name| !name.trim().is_empty());
+    match source.kind {
+        HashKind::Header | HashKind::Cookie => rules.check(named, path, "is required for this type"),
+        HashKind::ApiKey | HashKind::ClientIp => {
+            rules.check(source.name.is_none(), path, "does not belong to this type");
         }
     }
+}
 
-    fn name(&mut self, model: &Model) {
-        let name = &model.display_name;
-        let stars = name.matches('*').count();
-        self.check(stars <= 1, "display_name", "may contain one * only");
-        let direct = model.shape() == Shape::Direct;
-        self.check(stars == 0 || direct, "display_name", "may contain a * in a direct model only");
-    }
-
-    fn shape(&mut self, model: &Model) {
-        let blocks = blocks(model);
-        let shapes: Vec<&str> =
-            SHAPE_BLOCKS.iter().copied().filter(|name| blocks.contains(&(name, true))).collect();
-        if let [first, second, ..] = shapes.as_slice() {
-            self.check(false, *second, format!("cannot stand beside {first}: a model has one shape"));
-            return;
-        }
-        match shapes.first() {
-            Some(shape) => self.forbidden(shape, &blocks),
-            None => self.direct(model),
-        }
-    }
-
-    fn forbidden(&mut self, shape: &str, blocks: &[(&'static str, bool)]) {
-        let article = if shape == "ensemble" { "an" } else { "a" };
-        for (name, present) in blocks {
-            let allowed = *name == shape || !is_forbidden(shape, name);
-            self.check(allowed || !present, *name, format!("does not belong in {article} {shape} model"));
-        }
-    }
-
-    fn direct(&mut self, model: &Model) {
-        let required = [
-            ("provider", model.provider.is_some()),
-            ("model_name", model.model_name.is_some() || model.is_wildcard()),
-            ("provider_key", model.provider_key_id.is_some()),
-        ];
-        if required.iter().all(|(_, present)| !present) {
-            let needs = "needs provider, model_name and provider_key, or else routing, ensemble or semantic";
-            self.check(false, "", needs);
-            return;
-        }
-        for (name, present) in required {
-            self.check(present, name, "is required in a direct model");
-        }
-    }
-
-    fn routing(&mut self, routing: &Routing) {
-        let Some(sources) = &routing.hash_on else { return };
-        let hashes = routing.strategy == Strategy::ConsistentHash;
-        self.check(hashes, "routing.hash_on", "belongs to the strategy consistent_hash only");
-        for (index, source) in sources.iter().enumerate() {
-            self.hash_source(&format!("routing.hash_on[{index}].name"), source);
-        }
-    }
-
-    fn hash_source(&mut self, path: &str, source: &HashSource) {
-        let named = source.name.as_ref().is_some_and(|name| !name.trim().is_empty());
-        match source.kind {
-            HashKind::Header | HashKind::Cookie => self.check(named, path, "is required for this type"),
-            HashKind::ApiKey | HashKind::ClientIp => {
-                self.check(source.name.is_none(), path, "does not belong to this type");
-            }
-        }
-    }
-
-    fn ensemble(&mut self, ensemble: &Ensemble) {
-        let reachable = ensemble
-            .min_responses
-            .is_none_or(|least| usize::try_from(least).is_ok_and(|least| least <= ensemble.panel.len()));
-        self.check(reachable, "ensemble.min_responses", "must be from 1 to the size of the panel");
-    }
+fn ensemble(rules: &mut Rules, ensemble: &Ensemble) {
+    let reachable = ensemble
+        .min_responses
+        .is_none_or(|least| usize::try_from(least).is_ok_and(|least| least <= ensemble.panel.len()));
+    rules.check(reachable, "ensemble.min_responses", "must be from 1 to the size of the panel");
 }
 
 /// The members whose presence depends on the shape, and whether they are there.

@@ -1,100 +1,81 @@
 //! Addresses, headers and certificates: what the types alone cannot refuse in a provider key.
 
-use http::Uri;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{ProviderKey, RequestRules, TlsRules};
 use crate::document::{Fault, header};
+use crate::resources::rules::Rules;
+use crate::resources::{address, values};
 
 impl ProviderKey {
     /// Everything that is wrong with the row by itself.
     pub(super) fn own_faults(&self) -> Vec<Fault> {
         let mut rules = Rules::default();
-        rules.check(self.credential_is_sendable(), "api_key", "contains characters that no header may carry");
-        if let Some(Err(message)) = self.api_base.as_deref().map(web_root) {
-            rules.check(false, "api_base", message);
-        }
+        rules.try_at("api_key", self.sendable());
+        rules.try_at("api_base", self.api_base.as_deref().map_or(Ok(()), web_root));
         for (index, name) in self.strip_headers.iter().enumerate() {
             rules.check(header::is_name(name), format!("strip_headers[{index}]"), NOT_A_NAME);
         }
-        rules.request(&self.request);
+        request(&mut rules, &self.request);
         let path = self.response.reasoning_field.as_deref().unwrap_or(REASONING_ROOT);
         rules.check(
             path.starts_with(REASONING_ROOT),
             "response.reasoning_field",
             "must start with \"delta.\"",
         );
-        rules.tls(&self.tls);
-        rules.0
+        tls(&mut rules, &self.tls);
+        rules.faults()
     }
 
     /// A plain key goes into a header as it is; a JSON document is taken apart before.
-    fn credential_is_sendable(&self) -> bool {
+    fn sendable(&self) -> Result<(), &'static str> {
         let secret = self.secret.expose();
-        secret.trim_start().starts_with('{')
-            || secret.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        if secret.trim_start().starts_with('{') { Ok(()) } else { values::sendable(secret) }
     }
 }
 
-#[derive(Default)]
-struct Rules(Vec<Fault>);
-
-impl Rules {
-    fn check(&mut self, holds: bool, path: impl Into<String>, message: impl Into<String>) {
-        if !holds {
-            self.0.push(Fault::new(path, message));
-        }
+fn request(rules: &mut Rules, request: &RequestRules) {
+    for (from, to) in &request.param_renames {
+        let path = format!("request.param_renames.{from}");
+        rules.check(!from.is_empty() && !to.is_empty(), path, "must have a name on both sides");
     }
-
-    fn request(&mut self, request: &RequestRules) {
-        for (from, to) in &request.param_renames {
-            let path = format!("request.param_renames.{from}");
-            self.check(!from.is_empty() && !to.is_empty(), path, "must have a name on both sides");
-        }
-        let bounds = request.param_constraints;
-        if let (Some(least), Some(most)) = (bounds.temperature_min, bounds.temperature_max) {
-            let path = "request.param_constraints.temperature_min";
-            self.check(least <= most, path, "must not be larger than temperature_max");
-        }
-        for (name, value) in &request.default_headers {
-            let path = format!("request.default_headers.{name}");
-            self.check(header::is_name(name), &path, NOT_A_NAME);
-            self.check(
-                !header::is_reserved(&name.to_ascii_lowercase()),
-                &path,
-                "is reserved and cannot be set here",
-            );
-            self.check(!value.contains(['\r', '\n', '\0']), &path, "must not contain line ends or NUL");
-        }
+    let bounds = request.param_constraints;
+    if let (Some(least), Some(most)) = (bounds.temperature_min, bounds.temperature_max) {
+        let path = "request.param_constraints.temperature_min";
+        rules.check(least <= most, path, "must not be larger than temperature_max");
     }
+    for (name, value) in &request.default_headers {
+        let path = format!("request.default_headers.{name}");
+        rules.check(header::is_name(name), &path, NOT_A_NAME);
+        rules.check(
+            !header::is_reserved(&name.to_ascii_lowercase()),
+            &path,
+            "is reserved and cannot be set here",
+        );
+        rules.check(!value.contains(['\r', '\n', '\0']), &path, "must not contain line ends or NUL");
+    }
+}
 
-    fn tls(&mut self, tls: &TlsRules) {
-        if let Some(pem) = &tls.ca_cert {
-            self.check(are_certificates(pem), "tls.ca_cert", NOT_CERTIFICATES);
-        }
-        let pair = tls.client_cert.is_some() == tls.client_key.is_some();
-        self.check(pair, "tls", "client_cert and client_key must come together");
-        if let Some(pem) = &tls.client_cert {
-            self.check(are_certificates(pem), "tls.client_cert", NOT_CERTIFICATES);
-        }
-        if let Some(key) = &tls.client_key {
-            let readable = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).is_ok();
-            self.check(readable, "tls.client_key", "must be a private key in PEM");
-        }
+fn tls(rules: &mut Rules, tls: &TlsRules) {
+    if let Some(pem) = &tls.ca_cert {
+        rules.check(are_certificates(pem), "tls.ca_cert", NOT_CERTIFICATES);
+    }
+    let pair = tls.client_cert.is_some() == tls.client_key.is_some();
+    rules.check(pair, "tls", "client_cert and client_key must come together");
+    if let Some(pem) = &tls.client_cert {
+        rules.check(are_certificates(pem), "tls.client_cert", NOT_CERTIFICATES);
+    }
+    if let Some(key) = &tls.client_key {
+        let readable = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).is_ok();
+        rules.check(readable, "tls.client_key", "must be a private key in PEM");
     }
 }
 
 /// Why a text is not the root of an API. The text itself is not repeated: it may hold a password.
 fn web_root(text: &str) -> Result<(), &'static str> {
-    let uri: Uri = text.parse().map_err(|_| "must be an http:// or https:// address")?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
-        return Err("must be an http:// or https:// address");
-    }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("must not contain a user or password");
-    }
+    address::web(text)?;
     if text.contains(['?', '#']) {
         return Err("must not contain a query or fragment");
     }
