@@ -9,7 +9,7 @@ use aisix::http1;
 use aisix::proxy::downstream::{Broken, Downstream, Drained, ResponseHead};
 use aisix::proxy::serve;
 use aisix::upstream::Endpoint;
-use aisix::upstream::transport::{Call, Fault, Fields, Headers, Outgoing, Upstream, owned};
+use aisix::upstream::transport::{Call, Fault, Fields, Headers, Outgoing, Upstream};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Method;
@@ -71,7 +71,7 @@ impl Downstream for Caller {
         Some(self.body.len() as u64)
     }
     fn headers_where(&self, keep: fn(&str) -> bool) -> Headers {
-        owned(self.head.fields.iter().filter(|(name, _)| keep(name)))
+        self.head.fields.copied(keep)
     }
     fn peer(&self) -> Option<IpAddr> {
         Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
@@ -137,7 +137,7 @@ impl Call for Exchange {
     fn reused(&self) -> bool {
         true
     }
-    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+    async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
         black_box(request);
         Ok(())
     }

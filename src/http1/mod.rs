@@ -7,11 +7,13 @@
 
 pub mod body;
 pub mod fields;
+pub mod headers;
 pub mod request;
 pub mod response;
 
 pub use body::Body;
 pub use fields::Fields;
+pub use headers::Headers;
 pub use request::RequestHead;
 pub use response::ResponseHead;
 
@@ -30,11 +32,17 @@ pub const MAX_FIELDS: usize = 128;
 
 /// Is there a line feed without a carriage return in front of it? Recipients differ about such lines.
 fn bare_line_feed(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head.get(at - 1) != Some(&b'\r'))
+    // Looks at every byte, which vector instructions do many at a time.
+    let behind = head.get(1..).unwrap_or_default();
+    let bare = |(before, byte): (&u8, &u8)| (*byte == b'\n') & (*before != b'\r');
+    head.first() == Some(&b'\n') || head.iter().zip(behind).fold(false, |found, pair| found | bare(pair))
 }
 
-/// Digits only: no sign, no space, no list, and a number that fits.
-fn content_length(value: &[u8]) -> Result<u64, Flaw> {
+/// The value of a `Content-Length`. Digits only: no sign, no space, no list, and a number that fits.
+///
+/// # Errors
+/// It is none.
+pub fn content_length(value: &[u8]) -> Result<u64, Flaw> {
     let digits =
         !value.is_empty() && value.len() <= MAX_LENGTH_DIGITS && value.iter().all(u8::is_ascii_digit);
     if !digits {

@@ -1,7 +1,7 @@
 //! Answers in one piece: the gateway's own, an upstream's, and every refusal.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::Method;
 
 use super::downstream::{Broken, Downstream, ResponseHead};
 use super::exchange::Exchange;
@@ -20,10 +20,9 @@ pub async fn local<D: Downstream>(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Result<(), Error> {
-    let headers = vec![
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
+    let mut headers = Headers::default();
+    headers.push_static("content-type", content_type);
+    headers.push_static("x-content-type-options", "nosniff");
     send_whole(down, x, status, headers, body.into()).await
 }
 
@@ -35,8 +34,8 @@ pub async fn upstream<D: Downstream>(
 ) -> Result<(), Error> {
     x.usage = answer.usage;
     let mut headers = answer.headers;
-    if !headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE) {
-        headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    if !headers.contains("content-type") {
+        headers.push_static("content-type", "application/json");
     }
     x.error = answer.refused;
     send_whole(down, x, answer.status, headers, answer.body).await
@@ -60,18 +59,15 @@ pub async fn refuse<D: Downstream, U>(node: &Node<U>, down: &mut D, x: &mut Exch
     let _ = send_whole(down, x, status, headers, body.into()).await;
 }
 
-fn refusal_headers(x: &mut Exchange, error: &Error) -> Headers {
-    let mut headers: Headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    headers.append(&mut x.hints);
-    if let Some(seconds) =
-        error.retry_after.filter(|_| !headers.iter().any(|(name, _)| *name == header::RETRY_AFTER))
-    {
-        headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+fn refusal_headers(x: &Exchange, error: &Error) -> Headers {
+    let mut headers = Headers::default();
+    headers.push_static("content-type", "application/json");
+    headers.push_absent(&x.hints);
+    if let Some(seconds) = error.retry_after.filter(|_| !headers.contains("retry-after")) {
+        headers.push_text("retry-after", &seconds.to_string());
     }
-    if let Found::WrongMethod(route) = &x.found
-        && let Ok(allow) = HeaderValue::from_str(&route.allow())
-    {
-        headers.push((header::ALLOW, allow));
+    if let Found::WrongMethod(route) = &x.found {
+        headers.push_text("allow", &route.allow());
     }
     headers
 }
@@ -96,22 +92,20 @@ async fn send_whole<D: Downstream>(
 
 /// What every answer carries: who answered, and under which id. An upstream's own request id stays.
 pub fn own_headers(x: &Exchange, headers: &mut Headers) {
-    headers.reserve(4);
-    headers.push((header::SERVER, HeaderValue::from_static(SERVER)));
-    let Ok(id) = HeaderValue::from_str(&x.id) else { return };
+    headers.push_static("server", SERVER);
     let vendors = match x.envelope {
-        DialectId::OpenAiChat => HeaderName::from_static("x-request-id"),
-        DialectId::Anthropic => HeaderName::from_static("request-id"),
+        DialectId::OpenAiChat => "x-request-id",
+        DialectId::Anthropic => "request-id",
     };
-    if !headers.iter().any(|(name, _)| *name == vendors) {
-        headers.push((vendors, id.clone()));
+    if !headers.contains(vendors) {
+        headers.push_text(vendors, &x.id);
     }
     if let Found::Route(Route { action: Action::Exchange(Operation::Chat), .. }) = &x.found
         && x.status < 300
     {
-        headers.push((HeaderName::from_static("x-aisix-call-id"), id.clone()));
+        headers.push_text("x-aisix-call-id", &x.id);
     }
-    headers.push((HeaderName::from_static("x-aisix-request-id"), id));
+    headers.push_text("x-aisix-request-id", &x.id);
 }
 
 /// A caller that does not take its answer has left or is too slow to serve.

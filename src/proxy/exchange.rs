@@ -78,7 +78,7 @@ impl Exchange {
             hold: None,
             tries: Tries::default(),
             usage: Usage::default(),
-            hints: Headers::new(),
+            hints: Headers::default(),
             status: 0,
             error: None,
             head_sent: false,

@@ -105,10 +105,11 @@ async fn exchange<D: Downstream, U: Upstream>(
 }
 
 fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
+    let authorizations = down.header_values("authorization");
     let credentials =
-        Credentials { authorization: down.header("authorization"), x_api_key: down.header("x-api-key") };
+        Credentials { authorization: authorizations.first().copied(), x_api_key: down.header("x-api-key") };
     let missing = credentials.authorization.is_none() && credentials.x_api_key.is_none();
-    let identified = match down.header_values("authorization").len() {
+    let identified = match authorizations.len() {
         0 | 1 => auth::identify(&x.world.snapshot, credentials, SystemTime::now),
         _ => {
             Err(Error::new(Kind::Unauthenticated, "the request has several Authorization headers; send one"))

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
 
 use super::answer::{gone, own_headers};
 use super::downstream::{Downstream, ResponseHead};
@@ -18,7 +17,7 @@ use crate::dialect::StreamPass;
 use crate::error::{Error, Kind};
 use crate::upstream::StreamAnswer;
 use crate::upstream::attempt::classified;
-use crate::upstream::transport::{Call, Fault};
+use crate::upstream::transport::{Call, Fault, Headers};
 
 /// Relays a stream to its end. Failures after this point are told in-band, so this never fails.
 pub async fn stream<D: Downstream, U, C: Call>(
@@ -231,13 +230,10 @@ fn cut(fault: &Fault) -> Error {
     Error::new(Kind::UpstreamCut, "the upstream broke off in the middle of its stream").because(&fault.cause)
 }
 
-fn stream_headers(
-    x: &Exchange,
-    mut headers: crate::upstream::transport::Headers,
-) -> crate::upstream::transport::Headers {
-    headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+fn stream_headers(x: &Exchange, mut headers: Headers) -> Headers {
+    headers.push_static("cache-control", "no-cache");
     // Asks reverse proxies in front of the gateway not to collect the stream.
-    headers.push((http::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
+    headers.push_static("x-accel-buffering", "no");
     own_headers(x, &mut headers);
     headers
 }

@@ -84,7 +84,7 @@ impl Downstream for Caller {
         self.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.as_bytes()).collect()
     }
     fn headers_where(&self, _keep: fn(&str) -> bool) -> Headers {
-        Headers::new()
+        Headers::default()
     }
     fn peer(&self) -> Option<IpAddr> {
         Some(IpAddr::from([127, 0, 0, 1]))

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::HeaderValue;
 
 use super::endpoint::Endpoint;
 use super::headers;
@@ -14,6 +14,7 @@ use super::providers::Operation;
 use super::transport::{Call, Collected, Fault, FaultKind, Fields, Headers, Outgoing, Upstream};
 use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, Problem, StreamEdits, StreamPass, Usage};
 use crate::error::{Error, Kind, Result};
+use crate::http1;
 
 /// What the caller wants, whoever will answer it.
 pub struct Ask<'a> {
@@ -92,7 +93,7 @@ pub struct Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Failure { error, hints: Headers::new(), timed_out: false }
+        Failure { error, hints: Headers::default(), timed_out: false }
     }
 }
 
@@ -148,7 +149,7 @@ fn is_stale(kind: FaultKind, reused: bool) -> bool {
 
 /// Sends the request and waits for the head. An upstream may answer before it has read everything, and
 /// close: after a failed write its answer is still looked for, so that an early 413 arrives as one.
-async fn exchange<C: Call>(call: &mut C, request: &Outgoing, budgets: &Budgets) -> Result<u16, Stopped> {
+async fn exchange<C: Call>(call: &mut C, request: &Outgoing<'_>, budgets: &Budgets) -> Result<u16, Stopped> {
     let talk = async {
         match call.send(request).await {
             Ok(()) => call.head().await,
@@ -362,7 +363,7 @@ fn in_band_failure(problem: &Problem) -> Failure {
     }
 }
 
-fn outgoing(endpoint: &Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Outgoing {
+fn outgoing<'e>(endpoint: &'e Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Outgoing<'e> {
     let stream = ask.peek.stream;
     let dialect = endpoint.dialect.dialect();
     let body = dialect.splice_request(ask.body, ask.peek, upstream_model, stream && !ask.peek.usage_asked);
@@ -373,49 +374,23 @@ fn outgoing(endpoint: &Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Outgoin
 /// The gateway's own headers first, then the operator's, then the caller's; nothing overwrites a name that
 /// is already there.
 fn outgoing_headers(endpoint: &Endpoint, ask: &Ask<'_>) -> Headers {
-    let accept = if ask.peek.stream { "text/event-stream" } else { "application/json" };
-    let mut headers = Headers::with_capacity(8 + endpoint.own_headers.len() + ask.headers.len());
-    headers.extend([
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::ACCEPT, HeaderValue::from_static(accept)),
-        // A compressed answer could not be edited.
-        (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-        (header::USER_AGENT, HeaderValue::from_static(concat!("aisix/", env!("CARGO_PKG_VERSION")))),
-    ]);
-    if let Ok(id) = HeaderValue::from_str(ask.request_id) {
-        headers.push((HeaderName::from_static("x-aisix-request-id"), id));
-    }
-    for (name, value) in &endpoint.own_headers {
-        push_absent(&mut headers, name, value);
-    }
+    let fixed = endpoint.fixed(ask.peek.stream);
+    let mut headers = Headers::with_room(fixed.lines().len() + ask.headers.lines().len() + REQUEST_BYTES);
+    headers.extend(fixed);
+    headers.push_text("x-aisix-request-id", ask.request_id);
     for (name, template) in &endpoint.templates {
-        if let Some(value) = filled(template, ask.fill) {
-            push_absent(&mut headers, name, &value);
+        if let Some(value) = filled(template, ask.fill).filter(|_| !headers.contains(name.as_str())) {
+            headers.push(name, &value);
         }
     }
-    let own = headers.len();
-    for (name, value) in ask.headers {
-        let listed = endpoint.only_headers.is_empty()
-            || endpoint.only_headers.iter().any(|glob| glob.matches(name.as_str()));
-        let taken = headers.iter().take(own).any(|(present, _)| present == name);
-        if listed && !taken {
-            headers.push((name.clone(), value.clone()));
-        }
-    }
-    if endpoint.dialect == DialectId::Anthropic {
-        push_absent(
-            &mut headers,
-            &HeaderName::from_static("anthropic-version"),
-            &HeaderValue::from_static("2023-06-01"),
-        );
+    let listed = |name: &str| {
+        endpoint.only_headers.is_empty() || endpoint.only_headers.iter().any(|glob| glob.matches(name))
+    };
+    headers.push_absent_where(ask.headers, listed);
+    if endpoint.dialect == DialectId::Anthropic && !headers.contains("anthropic-version") {
+        headers.push_static("anthropic-version", "2023-06-01");
     }
     headers
-}
-
-fn push_absent(headers: &mut Headers, name: &HeaderName, value: &HeaderValue) {
-    if !headers.iter().any(|(present, _)| present == name) {
-        headers.push((name.clone(), value.clone()));
-    }
 }
 
 /// A template with every `${name}` filled; none at all if one cannot be.
@@ -445,7 +420,8 @@ fn returned_headers(fields: Fields<'_>) -> Headers {
 }
 
 fn announced(fields: Fields<'_>) -> usize {
-    fields.text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0)
+    let length = fields.get("content-length").and_then(|value| http1::content_length(value).ok());
+    length.and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
 }
 
 fn is_event_stream(fields: Fields<'_>) -> bool {
@@ -494,7 +470,7 @@ fn fault_failure(fault: &Fault) -> Failure {
 fn timed_out(budget: Option<Duration>) -> Failure {
     let millis = budget.unwrap_or_default().as_millis();
     let error = Error::new(Kind::UpstreamTimeout, format!("upstream request timed out after {millis} ms"));
-    Failure { error, hints: Headers::new(), timed_out: true }
+    Failure { error, hints: Headers::default(), timed_out: true }
 }
 
 async fn bounded<F: Future>(budget: Option<Duration>, work: F) -> Option<F::Output> {
@@ -508,6 +484,8 @@ async fn bounded_until<F: Future>(deadline: Option<Instant>, work: F) -> Option<
     bounded(deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())), work).await
 }
 
+/// Room for what is added to each request by itself.
+const REQUEST_BYTES: usize = 128;
 /// How long an answer is looked for after the upstream stopped taking the request.
 const EARLY_ANSWER: Duration = Duration::from_secs(1);
 /// How long the body of a refusal may take.

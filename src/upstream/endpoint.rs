@@ -1,6 +1,7 @@
 //! Where a target is and how it is addressed: everything about it that does not change between requests,
 //! worked out once when a configuration is applied.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use super::headers::is_of_one_connection;
 use super::providers::{Operation, provider};
 use super::resolve::Addresses;
+use super::transport::Headers;
 use super::transport::pingora::Known;
 use super::transport::tls::TlsIdentity;
 use crate::dialect::DialectId;
@@ -28,10 +30,11 @@ pub struct Endpoint {
     pub port: u16,
     /// `Host` header, and `:authority`.
     pub authority: HeaderValue,
-    /// Path of the API's root, without a trailing slash.
-    pub root: String,
-    /// The operator's own headers, credential first. Marked sensitive where they are secret.
-    pub own_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Path of each operation.
+    paths: [String; Operation::ALL.len()],
+    /// What every request carries: the gateway's own headers and the operator's, the credential among them; of one
+    /// that wants a whole answer, and of one that wants a stream.
+    fixed: [Headers; 2],
     /// `${…}` templates among the operator's headers, filled per request.
     pub templates: Vec<(HeaderName, String)>,
     /// When not empty, only these caller headers pass.
@@ -136,7 +139,7 @@ impl Endpoint {
             None => default_base(label)?,
         };
         let address = Address::parse(&root_of(dialect, base))?;
-        let (own_headers, templates) = own_headers(dialect, key)?;
+        let (own, templates) = own_headers(dialect, key)?;
         Ok(Endpoint {
             dialect,
             provider: if label.is_empty() { "unknown".into() } else { label.to_owned() },
@@ -146,8 +149,8 @@ impl Endpoint {
             authority: address.authority,
             host: address.host,
             port: address.port,
-            root: address.path,
-            own_headers,
+            paths: Operation::ALL.map(|operation| format!("{}{}", address.path, operation.path())),
+            fixed: [fixed("application/json", &own), fixed("text/event-stream", &own)],
             templates,
             only_headers: lower_case(&key.request.forward_client_headers),
             identity: trust.for_key(key)?,
@@ -155,16 +158,24 @@ impl Endpoint {
         })
     }
 
+    /// What every request carries, whoever asks.
+    pub fn fixed(&self, stream: bool) -> &Headers {
+        let [whole, streamed] = &self.fixed;
+        if stream { streamed } else { whole }
+    }
+
     /// Path of an operation at this endpoint.
-    pub fn path(&self, operation: Operation, query: Option<&str>) -> String {
-        let mut path = String::with_capacity(self.root.len() + 64);
-        path.push_str(&self.root);
-        path.push_str(operation.path());
-        if let Some(query) = query {
-            path.push('?');
-            path.push_str(query);
+    pub fn path(&self, operation: Operation, query: Option<&str>) -> Cow<'_, str> {
+        let [chat, messages, count_tokens] = &self.paths;
+        let path = match operation {
+            Operation::Chat => chat,
+            Operation::Messages => messages,
+            Operation::CountTokens => count_tokens,
+        };
+        match query {
+            Some(query) => format!("{path}?{query}").into(),
+            None => path.into(),
         }
-        path
     }
 }
 
@@ -261,10 +272,23 @@ impl Address {
     }
 }
 
-type OwnHeaders = (Vec<(HeaderName, HeaderValue)>, Vec<(HeaderName, String)>);
+/// The gateway's own headers, then the operator's where they have other names.
+fn fixed(accept: &'static str, own: &Headers) -> Headers {
+    let mut headers = Headers::default();
+    headers.push_static("content-type", "application/json");
+    headers.push_static("accept", accept);
+    // A compressed answer could not be edited.
+    headers.push_static("accept-encoding", "identity");
+    headers.push_static("user-agent", concat!("aisix/", env!("CARGO_PKG_VERSION")));
+    headers.push_absent(own);
+    headers
+}
 
-fn own_headers(dialect: DialectId, key: &ProviderKey) -> Result<OwnHeaders> {
-    let mut headers = vec![credential(dialect, key.secret.expose())?];
+/// The operator's headers, credential first, and the templates among them.
+fn own_headers(dialect: DialectId, key: &ProviderKey) -> Result<(Headers, Vec<(HeaderName, String)>)> {
+    let mut headers = Headers::default();
+    let (name, value) = credential(dialect, key.secret.expose())?;
+    headers.push(&name, &value);
     let mut templates = Vec::new();
     for (name, value) in &key.request.default_headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
@@ -274,7 +298,7 @@ fn own_headers(dialect: DialectId, key: &ProviderKey) -> Result<OwnHeaders> {
         if value.contains("${") {
             templates.push((name, value.clone()));
         } else if let Ok(value) = HeaderValue::from_str(value) {
-            headers.push((name, value));
+            headers.push(&name, &value);
         }
     }
     Ok((headers, templates))
@@ -285,11 +309,10 @@ fn credential(dialect: DialectId, secret: &str) -> Result<(HeaderName, HeaderVal
         DialectId::OpenAiChat => (http::header::AUTHORIZATION, format!("Bearer {secret}")),
         DialectId::Anthropic => (HeaderName::from_static("x-api-key"), secret.to_owned()),
     };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+    let value = HeaderValue::from_str(&text).map_err(|_| {
         Error::new(Kind::UpstreamCredential, "the provider key of this model cannot be sent as a header")
             .code("upstream_auth_failed")
     })?;
-    value.set_sensitive(true);
     Ok((name, value))
 }
 

@@ -14,6 +14,8 @@ pub enum Operation {
 }
 
 impl Operation {
+    pub const ALL: [Operation; 3] = [Operation::Chat, Operation::Messages, Operation::CountTokens];
+
     /// Path below the endpoint's root.
     pub fn path(self) -> &'static str {
         match self {

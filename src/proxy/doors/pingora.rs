@@ -23,7 +23,7 @@ use super::lent::Lent;
 use crate::proxy::downstream::{Broken, Downstream, Drained, ResponseHead};
 use crate::proxy::lifecycle;
 use crate::proxy::node::Node;
-use crate::upstream::transport::{Headers, Upstream};
+use crate::upstream::transport::{Headers, Upstream, copied, mapped};
 
 /// The door.
 pub struct Door<U: Upstream> {
@@ -145,12 +145,7 @@ impl Downstream for PingoraDown<'_> {
     }
 
     fn headers_where(&self, keep: fn(&str) -> bool) -> Headers {
-        let headers = &self.session.req_header().headers;
-        headers
-            .iter()
-            .filter(|(name, _)| keep(name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        copied(&self.session.req_header().headers, keep)
     }
 
     fn peer(&self) -> Option<IpAddr> {
@@ -195,7 +190,7 @@ impl Downstream for PingoraDown<'_> {
             self.session.set_keepalive(None);
         }
         let chunked = head.length.is_none() && self.session.req_header().version == Version::HTTP_11;
-        let response = Box::new(response_header(head, chunked));
+        let response = Box::new(response_header(&head, chunked));
         self.session.write_response_header(response).await.map_err(|error| broken(&error))
     }
 
@@ -266,14 +261,11 @@ fn says_close(headers: &HeaderMap) -> bool {
     tokens.map(<[u8]>::trim_ascii).any(|token| token.eq_ignore_ascii_case(b"close"))
 }
 
-fn response_header(head: ResponseHead, chunked: bool) -> ResponseHeader {
+fn response_header(head: &ResponseHead, chunked: bool) -> ResponseHeader {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // Room for what the session adds.
-    parts.headers = HeaderMap::with_capacity(head.headers.len() + 3);
-    for (name, value) in head.headers {
-        parts.headers.append(name, value);
-    }
+    parts.headers = mapped(&head.headers, 3);
     if let Some(length) = head.length {
         parts.headers.insert(header::CONTENT_LENGTH, length.into());
     } else if chunked {

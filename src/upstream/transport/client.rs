@@ -122,7 +122,7 @@ impl Call for ClientCall {
         either!(self, call => call.reused())
     }
 
-    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+    async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
         either!(self, call => call.send(request).await)
     }
 

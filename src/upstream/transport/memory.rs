@@ -131,12 +131,12 @@ impl Call for MemoryCall {
         self.script.reused
     }
 
-    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+    async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
         self.seen
             .lock()
             .expect("no test panics here")
             .sent
-            .push((request.path.clone(), request.body.clone()));
+            .push((request.path.to_string(), request.body.clone()));
         if self.script.fail_send { Err(Fault::new(FaultKind::Closed, "broken pipe")) } else { Ok(()) }
     }
 

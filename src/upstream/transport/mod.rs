@@ -12,6 +12,7 @@ pub mod tls;
 #[cfg(test)]
 pub mod memory;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -20,16 +21,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::endpoint::Endpoint;
+use crate::document::header::is_reserved;
 use crate::http1;
-
-/// A short list of headers in the order in which they are sent.
-pub type Headers = Vec<(HeaderName, HeaderValue)>;
+pub use crate::http1::Headers;
 
 /// One request on its way out. `Host` and framing are added by the transport.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct Outgoing<'e> {
     /// Path and query.
-    pub path: String,
+    pub path: Cow<'e, str>,
     pub headers: Headers,
     pub body: Bytes,
 }
@@ -55,7 +55,7 @@ pub trait Call: Send {
     fn reused(&self) -> bool;
 
     /// Sends the whole request.
-    fn send(&mut self, request: &Outgoing) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn send(&mut self, request: &Outgoing<'_>) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Waits for the final answer's head, passing over 1xx, and returns its status.
     fn head(&mut self) -> impl Future<Output = Result<u16, Fault>> + Send;
@@ -108,30 +108,34 @@ impl<'a> Fields<'a> {
     /// Copies of the fields whose lower-case name `keep` accepts.
     pub fn copied(&self, keep: impl Fn(&str) -> bool) -> Headers {
         match self {
-            Fields::None => Headers::new(),
-            Fields::Wire(fields) => owned(fields.iter().filter(|(name, _)| keep(name))),
-            Fields::Map(map) => {
-                let kept = map.iter().filter(|(name, _)| keep(name.as_str()));
-                kept.map(|(name, value)| (name.clone(), value.clone())).collect()
-            }
+            Fields::None => Headers::default(),
+            Fields::Wire(fields) => fields.copied(keep),
+            Fields::Map(map) => copied(map, keep),
         }
     }
 }
 
-/// Fields as headers of their own.
-pub fn owned<'f>(fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> Headers {
-    let mut owned = Headers::new();
-    for (name, value) in fields {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
-        {
-            if owned.is_empty() {
-                owned.reserve(TYPICAL_HEADERS);
-            }
-            owned.push((name, value));
+/// Copies of the headers whose lower-case name `keep` accepts.
+pub fn copied(map: &HeaderMap, keep: impl Fn(&str) -> bool) -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in map.iter().filter(|(name, _)| keep(name.as_str())) {
+        headers.push(name, value);
+    }
+    headers
+}
+
+/// The headers as HTTP/2 wants them, with room for `more`. Credentials are marked, so that no table of a
+/// connection remembers them (<https://www.rfc-editor.org/rfc/rfc7541#section-7.1.3>).
+pub fn mapped(headers: &Headers, more: usize) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(headers.len() + more);
+    for (name, value) in headers.iter() {
+        let sound = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value));
+        if let (Ok(key), Ok(mut value)) = sound {
+            value.set_sensitive(is_reserved(name));
+            map.append(key, value);
         }
     }
-    owned
+    map
 }
 
 /// What went wrong underneath.
@@ -211,8 +215,6 @@ impl Collected {
     }
 }
 
-/// Room for the headers that pass, and for those that the gateway adds.
-const TYPICAL_HEADERS: usize = 12;
 /// Reserved for an announced body before it arrives; beyond that memory follows the bytes.
 const MAX_RESERVED: usize = 1024 * 1024;
 

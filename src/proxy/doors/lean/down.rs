@@ -14,7 +14,7 @@ use super::{After, Connection, head};
 use crate::http1::Body;
 use crate::proxy::doors::Times;
 use crate::proxy::downstream::{Broken, Downstream, Drained, ResponseHead};
-use crate::upstream::transport::{Headers, owned};
+use crate::upstream::transport::Headers;
 use crate::wire::{inbox, outbox};
 
 /// One request of a connection, and its answer.
@@ -162,7 +162,7 @@ impl Downstream for LeanDown<'_> {
     }
 
     fn headers_where(&self, keep: fn(&str) -> bool) -> Headers {
-        owned(self.conn.head.fields.iter().filter(|(name, _)| keep(name)))
+        self.conn.head.fields.copied(keep)
     }
 
     fn peer(&self) -> Option<IpAddr> {

@@ -8,9 +8,7 @@ use crate::wire::outbox::push_decimal;
 /// Appends the head of an answer. Its framing is said here and nowhere else.
 pub fn push(out: &mut Vec<u8>, head: &ResponseHead, close: bool) {
     push_status_line(out, head.status);
-    for (name, value) in &head.headers {
-        field(out, name.as_str(), value.as_bytes());
-    }
+    out.extend_from_slice(head.headers.lines());
     field(out, "date", date::get_cached_date().as_bytes());
     match head.length {
         // Such answers have no body, and say nothing about it (RFC 9110, 8.6).
@@ -46,9 +44,8 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderValue, header};
-
     use super::*;
+    use crate::upstream::transport::Headers;
 
     fn text(head: &ResponseHead, close: bool) -> String {
         let mut out = Vec::new();
@@ -58,7 +55,8 @@ mod tests {
 
     #[test]
     fn a_head_says_its_framing_once() {
-        let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut headers = Headers::default();
+        headers.push_static("content-type", "application/json");
         let head = ResponseHead { status: 200, headers, length: Some(12) };
         let whole = text(&head, false);
         assert!(whole.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ndate: "), "{whole}");

@@ -276,7 +276,7 @@ impl Call for LeanCall {
         self.reused
     }
 
-    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+    async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
         let mut out = std::mem::take(&mut self.conn().out);
         out.clear();
         push_head(&mut out, request, &self.authority);
@@ -351,22 +351,13 @@ impl Call for LeanCall {
     }
 }
 
-fn push_head(out: &mut Vec<u8>, request: &Outgoing, authority: &HeaderValue) {
+fn push_head(out: &mut Vec<u8>, request: &Outgoing<'_>, authority: &HeaderValue) {
     out.extend_from_slice(b"POST ");
     out.extend_from_slice(request.path.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     out.extend_from_slice(authority.as_bytes());
     out.extend_from_slice(b"\r\n");
-    for (name, value) in &request.headers {
-        // There is one framing, and it is the true one.
-        if *name == http::header::CONTENT_LENGTH || *name == http::header::TRANSFER_ENCODING {
-            continue;
-        }
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
+    out.extend_from_slice(request.headers.lines());
     out.extend_from_slice(b"content-length: ");
     push_decimal(out, request.body.len() as u64);
     out.extend_from_slice(b"\r\n\r\n");

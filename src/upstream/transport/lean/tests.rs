@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::header;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::upstream::transport::Headers;
 
 /// Both ends of a connection, and where a used one goes.
 struct Line {
@@ -34,8 +34,9 @@ async fn connected() -> (Box<Connection>, TcpStream, SocketAddr) {
     (Box::new(Connection::new(Box::new(stream))), far.expect("accepted").0, address)
 }
 
-fn request(body: Vec<u8>) -> Outgoing {
-    let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+fn request(body: Vec<u8>) -> Outgoing<'static> {
+    let mut headers = Headers::default();
+    headers.push_static("content-type", "application/json");
     Outgoing { path: "/v1/x?y".into(), headers, body: body.into() }
 }
 
@@ -61,8 +62,8 @@ async fn exchange(line: &mut Line, answer: &[u8], ends: bool) -> Result<(u16, Ve
 async fn a_request_arrives_as_one_message_with_one_length() {
     let mut line = line().await;
     let mut asked = request(b"{\"a\":1}".to_vec());
-    asked.headers.push((header::CONTENT_LENGTH, HeaderValue::from_static("99")));
-    asked.headers.push((header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")));
+    asked.headers.push_static("content-length", "99");
+    asked.headers.push_static("transfer-encoding", "chunked");
     line.call.send(&asked).await.expect("sent");
     let mut seen = vec![0; 1024];
     let count = line.far.read(&mut seen).await.expect("read");

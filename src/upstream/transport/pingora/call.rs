@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version as HttpVersion, header};
+use http::{HeaderValue, Method, Request, Uri, Version as HttpVersion, header};
 use pingora_core::protocols::http::v2::client::Http2Session;
 use pingora_error::{Error as PingoraError, ErrorType};
 use pingora_http::RequestHeader;
 
 use super::{Known, Peer, Shared, Version, brief};
-use crate::upstream::transport::{Call, Fault, FaultKind, Fields, Outgoing};
+use crate::upstream::transport::{Call, Fault, FaultKind, Fields, Outgoing, mapped};
 
 /// One request and its answer, on a stream of a running or a new connection.
 pub struct Http2Call {
@@ -39,8 +39,8 @@ impl Http2Call {
         Http2Call { shared, peer, known, authority, session, reused, sent: false, answered: false }
     }
 
-    fn request_header(&self, request: &Outgoing) -> Result<RequestHeader, Fault> {
-        let path = request.path.as_str();
+    fn request_header(&self, request: &Outgoing<'_>) -> Result<RequestHeader, Fault> {
+        let path = request.path.as_ref();
         let uri =
             Uri::builder().scheme("https").authority(self.authority.as_bytes()).path_and_query(path).build();
         let uri = uri.map_err(|error| Fault::new(FaultKind::Protocol, error))?;
@@ -48,17 +48,12 @@ impl Http2Call {
         parts.method = Method::POST;
         parts.uri = uri;
         parts.version = HttpVersion::HTTP_2;
-        parts.headers = HeaderMap::with_capacity(request.headers.len() + 2);
-        for (name, value) in &request.headers {
-            parts.headers.append(name.clone(), value.clone());
-        }
-        // Whatever else is in the list, there is one length and it is the true one.
-        parts.headers.remove(header::TRANSFER_ENCODING);
+        parts.headers = mapped(&request.headers, 2);
         parts.headers.insert(header::CONTENT_LENGTH, request.body.len().into());
         Ok(parts.into())
     }
 
-    async fn send_body(&mut self, request: &Outgoing) -> Result<(), Fault> {
+    async fn send_body(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
         let mut rest = request.body.clone();
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(PIECE_BYTES));
@@ -119,7 +114,7 @@ impl Call for Http2Call {
         self.reused
     }
 
-    async fn send(&mut self, request: &Outgoing) -> Result<(), Fault> {
+    async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
         let head = Box::new(self.request_header(request)?);
         let wrote = self.session().write_request_header(head, request.body.is_empty());
         wrote.map_err(|error| self.fault(&error))?;
