@@ -1,117 +1,9 @@
-//! The access log: one line per finished request.
-//!
-//! Lines are handed to a thread of their own through a bounded channel. A request never waits for the
-//! destination: when the channel is full the line is dropped and counted.
+//! One request as a line of the log.
 
 use std::cell::RefCell;
-use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 
-use super::record::{Attempt, Record};
-
-/// How a line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object per line.
-    Json,
-    /// For a person at a terminal.
-    Text,
-}
-
-/// The sending half; cheap to share.
-pub struct AccessLog {
-    lines: SyncSender<Message>,
-    format: Format,
-    dropped: Arc<AtomicU64>,
-}
-
-enum Message {
-    Line(Vec<u8>),
-    Flush(SyncSender<()>),
-}
-
-impl AccessLog {
-    /// Starts the writer thread.
-    ///
-    /// # Errors
-    /// When the thread cannot be started.
-    pub fn start(format: Format, out: Box<dyn Write + Send>) -> std::io::Result<Self> {
-        let (lines, inbox) = sync_channel(CAPACITY);
-        std::thread::Builder::new().name("access-log".into()).spawn(move || run(&inbox, out))?;
-        Ok(AccessLog { lines, format, dropped: Arc::default() })
-    }
-
-    /// Hands one line over.
-    pub fn write(&self, record: &Record<'_>) {
-        let line = match self.format {
-            Format::Json => json_line(record),
-            Format::Text => text_line(record),
-        };
-        if self.lines.try_send(Message::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Lines given up so far.
-    pub fn dropped(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.dropped)
-    }
-
-    /// Waits, for a bounded time, until everything handed over so far is written.
-    pub fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        if self.lines.send(Message::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(FLUSH_PATIENCE);
-        }
-    }
-}
-
-/// Writes batches. While lines keep coming the thread looks every [`TICK`] instead of being woken for each
-/// line, which spares every request a system call; when it is quiet the thread sleeps until the next line.
-#[expect(clippy::disallowed_methods, reason = "a thread of our own sleeps")]
-fn run(inbox: &Receiver<Message>, mut out: Box<dyn Write + Send>) {
-    let mut quiet = 0;
-    loop {
-        let first = if quiet >= QUIET_TICKS {
-            inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            std::thread::sleep(TICK);
-            inbox.try_recv().map_err(|error| match error {
-                std::sync::mpsc::TryRecvError::Empty => RecvTimeoutError::Timeout,
-                std::sync::mpsc::TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
-            })
-        };
-        match first {
-            Ok(message) => {
-                quiet = 0;
-                write_batch(message, inbox, &mut out);
-            }
-            Err(RecvTimeoutError::Timeout) => quiet += 1,
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-    }
-}
-
-fn write_batch(first: Message, inbox: &Receiver<Message>, out: &mut Box<dyn Write + Send>) {
-    let mut batch = Vec::new();
-    let mut waiting = Vec::new();
-    let mut next = Some(first);
-    while let Some(message) = next {
-        match message {
-            Message::Line(line) => batch.extend_from_slice(&line),
-            Message::Flush(done) => waiting.push(done),
-        }
-        next = (batch.len() < MAX_BATCH_BYTES).then(|| inbox.try_recv().ok()).flatten();
-    }
-    // A log that cannot be written must not end the gateway; the lines are lost with their destination.
-    let _ = out.write_all(&batch).and_then(|()| out.flush());
-    for done in waiting {
-        let _ = done.try_send(());
-    }
-}
+use crate::telemetry::record::{Attempt, Record};
 
 /// The name of a member as it stands in a line, with all that is around it.
 macro_rules! name {
@@ -121,17 +13,17 @@ macro_rules! name {
 }
 
 /// The members of a line, in their order. What is unknown is left out.
-fn json_line(record: &Record<'_>) -> Vec<u8> {
+pub fn json_line(lines: &mut Vec<u8>, record: &Record<'_>) {
     let last = record.attempts.last();
-    let mut line = JsonLine::new();
+    let mut line = JsonLine::begin(lines);
     line.time(name!("timestamp"), record.at);
     line.raw(name!("level"), b"\"INFO\"");
     line.raw(name!("message"), b"\"proxy request completed\"");
     line.text(name!("request_id"), record.request_id);
     line.text_if(name!("trace_id"), record.trace_id);
-    line.text(name!("method"), record.method);
-    line.text(name!("path"), record.endpoint);
-    line.text(name!("http_version"), record.http_version);
+    line.word(name!("method"), record.method);
+    line.word(name!("path"), record.endpoint);
+    line.word(name!("http_version"), record.http_version);
     line.number(name!("status"), record.status.into());
     line.millis(name!("latency_ms"), record.duration);
     if let Some(first) = record.first_byte {
@@ -155,10 +47,10 @@ fn json_line(record: &Record<'_>) -> Vec<u8> {
     }
     line.text_if(name!("error_kind"), record.error_kind);
     line.text_if(name!("error"), record.error.as_deref());
-    line.end()
+    line.end();
 }
 
-fn attempt_members(line: &mut JsonLine, last: &Attempt<'_>) {
+fn attempt_members(line: &mut JsonLine<'_>, last: &Attempt<'_>) {
     line.text(name!("provider"), last.provider);
     line.text(name!("upstream_model"), last.upstream_model);
     line.text(name!("served_by_model"), last.model);
@@ -166,7 +58,7 @@ fn attempt_members(line: &mut JsonLine, last: &Attempt<'_>) {
     line.text_if(name!("provider_request_id"), last.provider_request_id);
 }
 
-fn token_members(line: &mut JsonLine, record: &Record<'_>) {
+fn token_members(line: &mut JsonLine<'_>, record: &Record<'_>) {
     let tokens = &record.tokens;
     line.number_if(name!("prompt_tokens"), tokens.input);
     line.number_if(name!("completion_tokens"), tokens.output);
@@ -194,16 +86,33 @@ fn attempts_json(attempts: &[Attempt<'_>]) -> Vec<u8> {
 /// Writes one JSON object. A line is written for every request, so texts that need no escaping, which is
 /// nearly all, are copied as they are. Names come from [`name!`]; where one is written its length is known, so that
 /// it takes no call to copy it.
-struct JsonLine(Vec<u8>);
+struct JsonLine<'l> {
+    out: &'l mut Vec<u8>,
+    /// Where it begins.
+    begin: usize,
+}
 
-impl JsonLine {
-    fn new() -> Self {
-        JsonLine(Vec::with_capacity(TYPICAL_LINE_BYTES))
+impl<'l> JsonLine<'l> {
+    /// A line behind those that are there.
+    fn begin(out: &'l mut Vec<u8>) -> Self {
+        let begin = out.len();
+        out.reserve(TYPICAL_LINE_BYTES);
+        JsonLine { out, begin }
+    }
+
+    /// A text that is known to need no escaping.
+    #[inline(always)]
+    fn word(&mut self, name: &str, value: &str) {
+        debug_assert!(is_plain(value.as_bytes()), "{value}");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'"');
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
     }
 
     #[inline(always)]
     fn text(&mut self, name: &str, value: &str) {
-        self.0.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
         self.quoted(value);
     }
 
@@ -216,7 +125,7 @@ impl JsonLine {
 
     #[inline(always)]
     fn number(&mut self, name: &str, value: u64) {
-        self.0.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
         self.digits(value);
     }
 
@@ -230,14 +139,14 @@ impl JsonLine {
     /// Milliseconds to the microsecond.
     #[inline(always)]
     fn millis(&mut self, name: &str, value: Duration) {
-        self.0.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(name.as_bytes());
         self.thousandths(u64::try_from(value.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// A time to the millisecond (<https://www.rfc-editor.org/rfc/rfc3339>).
     fn time(&mut self, name: &str, at: SystemTime) {
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.push(b'"');
         let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         SECOND.with_borrow_mut(|(second, text)| {
             if *second != Some(since.as_secs()) {
@@ -245,35 +154,34 @@ impl JsonLine {
                 let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
                 *text = timestamp(whole).split('.').next().unwrap_or_default().to_owned();
             }
-            self.0.extend_from_slice(text.as_bytes());
+            self.out.extend_from_slice(text.as_bytes());
         });
         let [a, b, c] = three_digits(since.subsec_millis().into());
-        self.0.extend_from_slice(&[b'.', a, b, c, b'Z', b'"']);
+        self.out.extend_from_slice(&[b'.', a, b, c, b'Z', b'"']);
     }
 
     #[inline(always)]
     fn raw(&mut self, name: &str, json: &[u8]) {
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(json);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(json);
     }
 
-    fn end(mut self) -> Vec<u8> {
+    fn end(self) {
         // Every name brings a comma; that of the first is where the object opens.
-        match self.0.first_mut() {
+        match self.out.get_mut(self.begin) {
             Some(first) => *first = b'{',
-            None => self.0.push(b'{'),
+            None => self.out.push(b'{'),
         }
-        self.0.extend_from_slice(b"}\n");
-        self.0
+        self.out.extend_from_slice(b"}\n");
     }
 
     fn quoted(&mut self, value: &str) {
         if is_plain(value.as_bytes()) {
-            self.0.push(b'"');
-            self.0.extend_from_slice(value.as_bytes());
-            self.0.push(b'"');
+            self.out.push(b'"');
+            self.out.extend_from_slice(value.as_bytes());
+            self.out.push(b'"');
         } else {
-            let written = serde_json::to_writer(&mut self.0, value);
+            let written = serde_json::to_writer(&mut *self.out, value);
             debug_assert!(written.is_ok(), "a text always serialises");
         }
     }
@@ -281,20 +189,20 @@ impl JsonLine {
     fn thousandths(&mut self, value: u64) {
         self.digits(value / 1000);
         let [a, b, c] = three_digits(value);
-        self.0.extend_from_slice(&[b'.', a, b, c]);
+        self.out.extend_from_slice(&[b'.', a, b, c]);
     }
 
     fn digits(&mut self, value: u64) {
         if value < 10 {
-            return self.0.push(b'0' + value as u8);
+            return self.out.push(b'0' + value as u8);
         }
         let [hundreds, tens, ones] = three_digits(value);
         match value {
-            ..100 => self.0.extend_from_slice(&[tens, ones]),
-            100..1000 => self.0.extend_from_slice(&[hundreds, tens, ones]),
+            ..100 => self.out.extend_from_slice(&[tens, ones]),
+            100..1000 => self.out.extend_from_slice(&[hundreds, tens, ones]),
             _ => {
                 self.digits(value / 1000);
-                self.0.extend_from_slice(&[hundreds, tens, ones]);
+                self.out.extend_from_slice(&[hundreds, tens, ones]);
             }
         }
     }
@@ -327,7 +235,7 @@ fn has_odd(block: &[u8; BLOCK]) -> bool {
     block.iter().fold(false, |found, byte| found | (byte ^ 0x02 < 0x21) | (*byte == b'\\'))
 }
 
-fn text_line(record: &Record<'_>) -> Vec<u8> {
+pub fn text_line(record: &Record<'_>) -> String {
     let mut line = format!(
         "{} {} {} {} {:.1}ms",
         timestamp(record.at),
@@ -346,7 +254,7 @@ fn text_line(record: &Record<'_>) -> Vec<u8> {
         line.push_str(&format!(" error={error:?}"));
     }
     line.push_str(&format!(" id={}\n", record.request_id));
-    line.into_bytes()
+    line
 }
 
 fn timestamp(at: SystemTime) -> String {
@@ -358,37 +266,16 @@ fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// Lines that may wait for the writer.
-const CAPACITY: usize = 16_384;
-/// How long a busy writer sleeps between two looks.
-const TICK: Duration = Duration::from_millis(5);
-/// Empty looks after which the writer waits to be woken.
-const QUIET_TICKS: u32 = 100;
 /// Bytes of a text that are looked at together.
 const BLOCK: usize = 16;
-const MAX_BATCH_BYTES: usize = 256 * 1024;
 const TYPICAL_LINE_BYTES: usize = 1024;
-const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
-mod tests {
-    use super::super::record::TokenCounts;
+pub mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use crate::telemetry::record::TokenCounts;
 
-    struct Sink(std::sync::mpsc::Sender<Vec<u8>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.send(bytes.to_vec());
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn record() -> Record<'static> {
+    pub fn record() -> Record<'static> {
         Record {
             at: SystemTime::UNIX_EPOCH,
             request_id: "r-1",
@@ -417,49 +304,37 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_json_object_whatever_the_alias_holds() {
-        let (sender, receiver) = channel();
-        let log = AccessLog::start(Format::Json, Box::new(Sink(sender))).expect("a thread starts");
-        log.write(&record());
-        log.flush();
-        let bytes: Vec<u8> = receiver.try_iter().flatten().collect();
-        let text = String::from_utf8(bytes).expect("text");
-        assert_eq!(text.matches('\n').count(), 1);
-        let line: serde_json::Value = serde_json::from_str(&text).expect("json");
-        assert_eq!(line["model"], "a\"b\nc");
-        assert_eq!(line["latency_ms"], 1.5);
-        assert_eq!(line["added_ms"], 0.5);
-        assert_eq!(line["timestamp"], "1970-01-01T00:00:00.000Z");
-    }
-
-    #[test]
     fn numbers_are_written_as_json_has_them() {
-        let mut line = JsonLine::new();
         for number in
             [0, 9, 10, 99, 100, 999, 1000, 1001, 10_010, 100_100, 1_000_000, 20_000_000_019, u64::MAX]
         {
-            let mut digits = JsonLine(Vec::new());
-            digits.digits(number);
-            assert_eq!(digits.0, number.to_string().into_bytes());
+            let mut digits = Vec::new();
+            JsonLine::begin(&mut digits).digits(number);
+            assert_eq!(digits, number.to_string().into_bytes());
         }
+        let mut written = Vec::new();
+        let mut line = JsonLine::begin(&mut written);
         line.number(name!("none"), 0);
         line.number(name!("most"), u64::MAX);
         line.millis(name!("short"), Duration::from_nanos(7_900));
         line.millis(name!("long"), Duration::from_micros(12_345_060));
-        let line: serde_json::Value = serde_json::from_slice(&line.end()).expect("json");
+        line.end();
+        let line: serde_json::Value = serde_json::from_slice(&written).expect("json");
         let expected = serde_json::json!({"none": 0, "most": u64::MAX, "short": 0.007, "long": 12345.06});
         assert_eq!(line, expected);
     }
 
     #[test]
     fn times_are_written_to_the_millisecond_across_seconds() {
-        let mut line = JsonLine::new();
+        let mut written = Vec::new();
+        let mut line = JsonLine::begin(&mut written);
         for (name, millis) in
             [(name!("a"), 1_795_272_551_007), (name!("b"), 1_795_272_551_999), (name!("c"), 0)]
         {
             line.time(name, SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
         }
-        let line: serde_json::Value = serde_json::from_slice(&line.end()).expect("json");
+        line.end();
+        let line: serde_json::Value = serde_json::from_slice(&written).expect("json");
         let expected = serde_json::json!({
             "a": "2026-11-21T14:49:11.007Z", "b": "2026-11-21T14:49:11.999Z", "c": "1970-01-01T00:00:00.000Z",
         });
@@ -481,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_text_line_stays_one_line() {
-        let line = String::from_utf8(text_line(&record())).expect("text");
+        let line = text_line(&record());
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.contains("tokens=3+4"));
     }
