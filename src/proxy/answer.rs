@@ -85,7 +85,7 @@ async fn send_whole<D: Downstream>(
     down.send_head(ResponseHead { status, headers, length: Some(length) }).await.map_err(gone)?;
     if *down.method() != Method::HEAD {
         down.send(body, true).await.map_err(gone)?;
-        x.response_bytes += length;
+        x.flow.response_bytes += length;
     }
     Ok(())
 }

@@ -53,6 +53,15 @@ pub trait Downstream: Send {
     /// Sends a piece of the body and lets everything go; an empty one lets go what waits.
     fn send(&mut self, piece: Bytes, last: bool) -> impl Future<Output = Result<(), Broken>> + Send;
 
+    /// Sends a piece of the body as far as it can leave at once. What is left of it is to be sent with `send`; None if
+    /// nothing is.
+    ///
+    /// # Errors
+    /// The caller's side failed.
+    fn send_now(&mut self, piece: Bytes) -> Result<Option<Bytes>, Broken> {
+        Ok(Some(piece))
+    }
+
     /// Resolves when the caller has left; never otherwise. May be dropped and called again.
     fn gone(&mut self) -> impl Future<Output = ()> + Send;
 

@@ -44,12 +44,18 @@ pub struct Exchange {
     pub error: Option<Error>,
     pub head_sent: bool,
     pub first_byte: Option<Duration>,
-    /// Waiting for upstreams after their first frame; the tries know the rest.
-    pub waited: Duration,
+    pub flow: Flow,
     pub request_bytes: u64,
-    pub response_bytes: u64,
     /// What became of the rest of the request, once it was answered.
     pub drained: Option<Drained>,
+}
+
+/// What every frame of a stream adds to, kept together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flow {
+    /// Waiting for upstreams after their first frame; the tries know the rest.
+    pub waited: Duration,
+    pub response_bytes: u64,
 }
 
 impl Exchange {
@@ -83,9 +89,8 @@ impl Exchange {
             error: None,
             head_sent: false,
             first_byte: None,
-            waited: Duration::ZERO,
+            flow: Flow::default(),
             request_bytes: 0,
-            response_bytes: 0,
             drained: None,
         }
     }

@@ -4,7 +4,9 @@
 //! nothing is read from the upstream either. When the caller leaves, the upstream is cut at once; when the
 //! upstream breaks off, the caller gets an error frame and no success terminator.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,17 +32,11 @@ pub async fn stream<D: Downstream, U, C: Call>(
     let times = Times { heartbeat: node.settings.heartbeat, gap, total: node.settings.total };
     x.answered(status);
     let head = ResponseHead { status, headers: stream_headers(x, headers), length: None };
-    let relayed = async {
-        down.send_head(head).await.map_err(gone)?;
-        // Whatever has come of it, the head leaves now.
-        x.response_bytes += first.len() as u64;
-        down.send(first, false).await.map_err(gone)?;
-        if !ended {
-            pump(times, down, x, &mut call, pass.as_mut()).await?;
-        }
-        complete(&call, pass.as_ref())
-    }
-    .await;
+    let relayed = match begin(down, x, head, first).await {
+        Ok(()) if !ended => pump(times, down, x, &mut call, pass.as_mut()).await,
+        begun => begun,
+    };
+    let relayed = relayed.and_then(|()| complete(&call, pass.as_ref()));
     x.usage = *pass.usage();
     match relayed {
         Ok(()) => {
@@ -56,6 +52,18 @@ pub async fn stream<D: Downstream, U, C: Call>(
     }
 }
 
+/// Sends the head with the first frames. Whatever has come of them, it leaves now.
+async fn begin<D: Downstream>(
+    down: &mut D,
+    x: &mut Exchange,
+    head: ResponseHead,
+    first: Bytes,
+) -> Result<(), Error> {
+    down.send_head(head).await.map_err(gone)?;
+    x.flow.response_bytes += first.len() as u64;
+    down.send(first, false).await.map_err(gone)
+}
+
 /// The bounds of a stream. None = no bound.
 #[derive(Clone, Copy)]
 struct Times {
@@ -67,6 +75,10 @@ struct Times {
     total: Option<Duration>,
 }
 
+/// Passes on what comes, with signs of life for the caller while nothing does.
+///
+/// One function, since it is woken for every frame: each function that waits within another is memory to fetch before
+/// the frame can be looked at.
 async fn pump<D: Downstream, C: Call>(
     times: Times,
     down: &mut D,
@@ -82,44 +94,46 @@ async fn pump<D: Downstream, C: Call>(
         if times.total.is_some_and(|total| began - x.began >= total) {
             return Err(out_of_time(times.total));
         }
-        let arrived = next_chunk(&mut silence, down, x, call).await;
-        x.waited += began.elapsed();
-        match arrived {
+        let chunk = call.chunk();
+        tokio::pin!(chunk);
+        let arrived = loop {
+            tokio::select! {
+                biased;
+                chunk = &mut chunk => break chunk,
+                () = down.gone() => return Err(left(x, began)),
+                () = poll_fn(|cx| silence.poll_alarm(cx)) => {}
+            }
+            match silence.heard(x) {
+                Ok(true) => deliver(down, x, Bytes::from_static(HEARTBEAT)).await?,
+                Ok(false) => {}
+                Err(error) => {
+                    x.flow.waited += began.elapsed();
+                    return Err(error);
+                }
+            }
+        };
+        x.flow.waited += began.elapsed();
+        let frames = match arrived {
             // The stream has said that it is complete; how its connection ends changes nothing.
-            Err(error) if pass.complete() && error.kind == Kind::UpstreamCut => return Ok(()),
-            Err(error) => return Err(error),
-            Ok(Some(chunk)) => {
-                let frames = pass.push(chunk)?;
-                deliver(down, x, frames).await?;
-            }
-            Ok(None) => {
-                let tail = pass.finish();
-                return deliver(down, x, tail).await;
-            }
+            Err(_) if pass.complete() => return Ok(()),
+            Err(fault) => return Err(cut(&fault)),
+            Ok(Some(chunk)) => pass.push(chunk)?,
+            Ok(None) => return deliver(down, x, pass.finish()).await,
+        };
+        let length = frames.len() as u64;
+        if length > 0
+            && let Some(rest) = down.send_now(frames).map_err(gone)?
+        {
+            down.send(rest, false).await.map_err(gone)?;
         }
+        x.flow.response_bytes += length;
     }
 }
 
-/// The next chunk, with signs of life for the caller while there is none.
-async fn next_chunk<D: Downstream, C: Call>(
-    silence: &mut Silence,
-    down: &mut D,
-    x: &mut Exchange,
-    call: &mut C,
-) -> Result<Option<Bytes>, Error> {
-    let chunk = call.chunk();
-    tokio::pin!(chunk);
-    loop {
-        tokio::select! {
-            biased;
-            chunk = &mut chunk => return chunk.map_err(|fault| cut(&fault)),
-            () = down.gone() => return Err(Error::new(Kind::CallerGone, "the caller left in the middle of a stream")),
-            () = &mut silence.alarm => {}
-        }
-        if silence.heard(x)? {
-            deliver(down, x, Bytes::from_static(HEARTBEAT)).await?;
-        }
-    }
+/// The caller left while the upstream was waited for.
+fn left(x: &mut Exchange, began: Instant) -> Error {
+    x.flow.waited += began.elapsed();
+    Error::new(Kind::CallerGone, "the caller left in the middle of a stream")
 }
 
 /// How long the upstream has been silent, and what is due because of it.
@@ -133,18 +147,45 @@ struct Silence {
     /// When the caller last got a sign of life.
     beat: Instant,
     alarm: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// When the alarm rings; None if it never does.
+    rings: Option<Instant>,
+    /// Has the alarm been told whom to wake?
+    set: bool,
+    /// Has no time passed worth speaking of since `since`?
+    just_heard: bool,
 }
 
 impl Silence {
     fn new(times: Times) -> Self {
         let now = Instant::now();
         let first = [times.heartbeat, times.gap, times.total].into_iter().flatten().min();
-        Silence { times, since: now, beat: now, alarm: Box::pin(sleep(first)) }
+        let rings = first.map(|first| now + first);
+        Silence {
+            times,
+            since: now,
+            beat: now,
+            alarm: Box::pin(sleep(first)),
+            rings,
+            set: false,
+            just_heard: false,
+        }
+    }
+
+    /// Resolves when the alarm rings. One that is set and not due is left alone: it is memory that has been out of the
+    /// cache since the last frame. Right after a chunk its time tells that it is not due, and later it wakes by itself.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let just_heard = std::mem::take(&mut self.just_heard);
+        if just_heard && self.set && self.rings.is_none_or(|rings| self.since + EARLY < rings) {
+            return Poll::Pending;
+        }
+        self.set = true;
+        self.alarm.as_mut().poll(cx)
     }
 
     fn broken(&mut self, now: Instant) {
         self.since = now;
         self.beat = now;
+        self.just_heard = true;
     }
 
     /// The alarm rang. True when the caller is due a sign of life; the alarm is set anew.
@@ -167,6 +208,8 @@ impl Silence {
         }
         let next = [left(self.times.heartbeat, self.beat), gap, total].into_iter().flatten().min();
         self.alarm = Box::pin(sleep(next));
+        self.rings = next.map(|next| now + next);
+        self.set = false;
         Ok(beat)
     }
 }
@@ -191,7 +234,7 @@ async fn deliver<D: Downstream>(down: &mut D, x: &mut Exchange, frames: Bytes) -
     }
     let length = frames.len() as u64;
     down.send(frames, false).await.map_err(gone)?;
-    x.response_bytes += length;
+    x.flow.response_bytes += length;
     Ok(())
 }
 
@@ -238,6 +281,8 @@ fn stream_headers(x: &Exchange, mut headers: Headers) -> Headers {
     headers
 }
 
+/// More than a timer may be early.
+const EARLY: Duration = Duration::from_millis(100);
 /// A comment, which clients of event streams pass over
 /// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>).
 const HEARTBEAT: &[u8] = b":\n\n";

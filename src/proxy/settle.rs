@@ -72,12 +72,12 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
         auth: x.auth,
         stream: x.stream,
         tokens: tokens(&x),
-        upstream: (upstream + x.waited).min(duration),
+        upstream: (upstream + x.flow.waited).min(duration),
         attempts: &attempts,
         duration,
         first_byte: x.first_byte,
         request_bytes: x.request_bytes,
-        response_bytes: x.response_bytes,
+        response_bytes: x.flow.response_bytes,
         over_limit: over_limit(&x),
     });
 }

@@ -17,6 +17,7 @@ use std::os::fd::AsRawFd;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::life::Life;
+use crate::wire::Plain;
 
 /// A listening socket, a thread or several, and the app that serves what comes in.
 pub struct Listener<A> {
@@ -154,21 +155,18 @@ impl<A: ServerApp + Send + Sync + 'static> Listener<A> {
 
 /// The transport of an accepted connection, its TLS handshake done.
 async fn accept(stream: TcpStream, tls: Option<&Acceptor>) -> Option<Stream> {
+    let Some(tls) = tls else { return Some(Box::new(Plain::new(stream).ok()?)) };
     stream.set_nodelay(true).ok()?;
-    let fd = stream.as_raw_fd();
-    let digest = SocketDigest::from_raw_fd(fd);
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
     let mut stream = L4Stream::from(stream);
     stream.set_socket_digest(digest);
-    match tls {
-        None => Some(Box::new(stream)),
-        Some(tls) => match pingora_timeout::timeout(HANDSHAKE, tls.tls_handshake(stream)).await {
-            Ok(Ok(stream)) => Some(Box::new(stream)),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "TLS handshake failed");
-                None
-            }
-            Err(_) => None,
-        },
+    match pingora_timeout::timeout(HANDSHAKE, tls.tls_handshake(stream)).await {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            None
+        }
+        Err(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 
 use super::lean::{Bounds, Connection, LeanCall, Pools};
 use super::pingora::{Connected, Dialler, Http2Call, Peer, Pool, Version, late};
@@ -134,8 +135,11 @@ impl Call for ClientCall {
         either!(self, call => call.fields())
     }
 
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
-        either!(self, call => call.chunk().await)
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send {
+        match self {
+            ClientCall::Lean(call) => Either::Left(call.chunk()),
+            ClientCall::Http2(call) => Either::Right(call.chunk()),
+        }
     }
 
     async fn chunk_onto(&mut self, body: &mut Vec<u8>) -> Result<bool, Fault> {

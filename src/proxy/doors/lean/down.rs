@@ -27,6 +27,8 @@ pub struct LeanDown<'c> {
     chunked: bool,
     closing: bool,
     cut: bool,
+    /// Something was sent and has not left yet.
+    waiting: bool,
 }
 
 impl<'c> LeanDown<'c> {
@@ -35,7 +37,7 @@ impl<'c> LeanDown<'c> {
         // A caller that has begun to send waits for nothing.
         let waits = conn.head.expects_continue && !conn.head.body.done() && conn.inbox.is_empty();
         let closing = conn.head.close;
-        LeanDown { conn, times, waits, chunked: false, closing, cut: false }
+        LeanDown { conn, times, waits, chunked: false, closing, cut: false, waiting: false }
     }
 
     /// What becomes of the connection now.
@@ -66,6 +68,15 @@ impl<'c> LeanDown<'c> {
         }
     }
 
+    /// What is collected to be sent.
+    fn out(&mut self) -> &mut Vec<u8> {
+        let out = &mut self.conn.out;
+        if out.capacity() == 0 {
+            *out = outbox::spare();
+        }
+        out
+    }
+
     /// Sends what is collected, with `piece` behind it.
     async fn let_go(&mut self, piece: &[u8], tail: &[u8]) -> Result<(), Broken> {
         if self.cut {
@@ -73,37 +84,33 @@ impl<'c> LeanDown<'c> {
         }
         let Connection { stream, alarm, out, .. } = &mut *self.conn;
         let mut parcel = outbox::Parcel::new([out, piece, tail]);
-        let sent = alarm.bound_io(self.times.write, |cx| parcel.poll_send(stream, cx)).await;
-        out.clear();
-        if out.capacity() > KEPT_CAPACITY {
-            *out = Vec::new();
-        }
-        sent.map_err(|error| {
-            // A half-written answer can not be followed by anything.
-            self.cut = true;
-            broken(&error)
-        })
+        // Nearly always there is room for it, and nothing to wait for.
+        let sent = match parcel.try_send(stream) {
+            Some(sent) => sent,
+            None => alarm.bound_io(self.times.write, |cx| parcel.poll_send(stream, cx)).await,
+        };
+        outbox::keep(std::mem::take(out));
+        self.waiting = false;
+        sent.map_err(|error| self.failed(&error))
+    }
+
+    /// A half-written answer can not be followed by anything.
+    fn failed(&mut self, error: &io::Error) -> Broken {
+        self.cut = true;
+        broken(error)
     }
 
     /// One chunk, or with nothing in it nothing.
     async fn send_chunk(&mut self, piece: &[u8], last: bool) -> Result<(), Broken> {
-        let out = &mut self.conn.out;
-        if !piece.is_empty() {
-            outbox::push_hex(out, piece.len() as u64);
-            out.extend_from_slice(b"\r\n");
-        }
-        let tail: &[u8] = match (piece.is_empty(), last) {
-            (true, true) => b"0\r\n\r\n",
-            (true, false) => b"",
-            (false, true) => b"\r\n0\r\n\r\n",
-            (false, false) => b"\r\n",
-        };
+        let waiting = self.waiting;
+        let out = self.out();
+        let tail = push_chunk(out, piece, last);
         if piece.len() > COPIED_BYTES {
             return self.let_go(piece, tail).await;
         }
         out.extend_from_slice(piece);
         out.extend_from_slice(tail);
-        if out.is_empty() { Ok(()) } else { self.let_go(&[], &[]).await }
+        if out.is_empty() && !waiting { Ok(()) } else { self.let_go(&[], &[]).await }
     }
 
     async fn read_away(&mut self) -> Drained {
@@ -171,7 +178,7 @@ impl Downstream for LeanDown<'_> {
 
     async fn invite(&mut self) -> Result<(), Broken> {
         if std::mem::take(&mut self.waits) {
-            self.conn.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.out().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             self.let_go(&[], &[]).await?;
         }
         Ok(())
@@ -212,7 +219,8 @@ impl Downstream for LeanDown<'_> {
         }
         self.chunked = response.length.is_none();
         // It leaves with the first piece of the body.
-        head::push(&mut self.conn.out, &response, self.closing);
+        let closing = self.closing;
+        head::push(self.out(), &response, closing);
         Ok(())
     }
 
@@ -223,8 +231,33 @@ impl Downstream for LeanDown<'_> {
         if piece.len() > COPIED_BYTES {
             return self.let_go(&piece, &[]).await;
         }
-        self.conn.out.extend_from_slice(&piece);
+        self.out().extend_from_slice(&piece);
         self.let_go(&[], &[]).await
+    }
+
+    fn send_now(&mut self, piece: Bytes) -> Result<Option<Bytes>, Broken> {
+        if !self.chunked || self.cut || piece.len() > COPIED_BYTES {
+            return Ok(Some(piece));
+        }
+        let out = self.out();
+        let tail = push_chunk(out, &piece, false);
+        out.extend_from_slice(&piece);
+        out.extend_from_slice(tail);
+        let Connection { stream, out, .. } = &mut *self.conn;
+        let mut parcel = outbox::Parcel::new([out, &[], &[]]);
+        match parcel.try_send(stream) {
+            Some(Ok(())) => {
+                outbox::keep(std::mem::take(out));
+                Ok(None)
+            }
+            Some(Err(error)) => Err(self.failed(&error)),
+            None => {
+                let sent = parcel.sent();
+                out.drain(..sent);
+                self.waiting = true;
+                Ok(Some(Bytes::new()))
+            }
+        }
     }
 
     fn gone(&mut self) -> impl Future<Output = ()> + Send {
@@ -267,14 +300,26 @@ impl Downstream for LeanDown<'_> {
     }
 }
 
+/// Appends what stands before a chunk, and says what stands behind it.
+fn push_chunk(out: &mut Vec<u8>, piece: &[u8], last: bool) -> &'static [u8] {
+    if !piece.is_empty() {
+        outbox::push_hex(out, piece.len() as u64);
+        out.extend_from_slice(b"\r\n");
+    }
+    match (piece.is_empty(), last) {
+        (true, true) => b"0\r\n\r\n",
+        (true, false) => b"",
+        (false, true) => b"\r\n0\r\n\r\n",
+        (false, false) => b"\r\n",
+    }
+}
+
 fn broken(error: &io::Error) -> Broken {
     if error.kind() == io::ErrorKind::TimedOut { Broken::Slow } else { Broken::Gone }
 }
 
 /// A piece up to this size is copied behind the head and leaves as one buffer; a longer one is not copied.
 const COPIED_BYTES: usize = 4 * 1024;
-/// A larger buffer is given back after the answer.
-const KEPT_CAPACITY: usize = 8 * 1024;
 /// Read at a time.
 const MAX_READ_BYTES: usize = 1024 * 1024;
 /// Room made for a body that outgrows what was reserved for it.

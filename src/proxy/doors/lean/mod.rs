@@ -32,7 +32,7 @@ pub struct Connection {
     pub alarm: Alarm,
     /// The head of the request at hand.
     pub head: RequestHead,
-    /// What is on its way out. Its memory serves every answer.
+    /// What is on its way out.
     out: Vec<u8>,
     peer: Option<IpAddr>,
 }

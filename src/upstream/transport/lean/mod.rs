@@ -22,7 +22,7 @@ use tokio::io::AsyncWrite;
 use super::{Call, Fault, FaultKind, Fields, Outgoing};
 use crate::http1::{Body, Flaw, ResponseHead};
 use crate::wire::outbox::{Parcel, push_decimal};
-use crate::wire::{Inbox, inbox};
+use crate::wire::{Inbox, inbox, outbox};
 pub use pool::{Bounds, Key, Pools};
 
 /// A connection to an upstream.
@@ -30,13 +30,11 @@ pub struct Connection {
     stream: Stream,
     inbox: Inbox,
     head: ResponseHead,
-    /// Memory for the head of a request.
-    out: Vec<u8>,
 }
 
 impl Connection {
     pub fn new(stream: Stream) -> Self {
-        Connection { stream, inbox: Inbox::default(), head: ResponseHead::default(), out: Vec::new() }
+        Connection { stream, inbox: Inbox::default(), head: ResponseHead::default() }
     }
 
     /// Nothing has arrived that nobody asked for, the end of the connection included.
@@ -116,52 +114,53 @@ impl LeanCall {
     }
 
     /// One read of the body: frames that arrived together come out together.
-    async fn read_some(&mut self, onto: &mut Vec<u8>) -> Result<bool, Fault> {
+    fn poll_some(&mut self, cx: &mut Context<'_>, onto: &mut Vec<u8>) -> Poll<Result<bool, Fault>> {
+        let before = onto.len();
         loop {
             if self.body.done() {
-                return Ok(false);
+                return Poll::Ready(Ok(false));
             }
-            let before = onto.len();
             let waited = self.read_waiting(onto)?;
             if onto.len() > before {
-                return Ok(true);
+                return Poll::Ready(Ok(true));
             }
             if waited {
                 // Framing and no data.
                 continue;
             }
-            match self.arrive(onto).await {
-                Ok(0) if self.body == Body::Close => return Ok(false),
-                Ok(0) => return Err(self.ended()),
-                Ok(_) if onto.len() > before => return Ok(true),
-                Ok(_) => {}
-                Err(error) => return Err(self.fault(&error)),
+            match ready!(self.poll_arrive(cx, onto))? {
+                0 if self.body == Body::Close => return Poll::Ready(Ok(false)),
+                0 => return Poll::Ready(Err(self.ended())),
+                _ if onto.len() > before => return Poll::Ready(Ok(true)),
+                _ => {}
             }
         }
     }
 
-    /// Bytes from the connection: long bodies to their place, all else to the inbox.
-    async fn arrive(&mut self, onto: &mut Vec<u8>) -> io::Result<usize> {
-        let LeanCall { conn: Some(conn), body, unsent, .. } = self else { return Ok(0) };
+    /// Bytes from the connection, to their place: those of a long body at once, others when it is known which of
+    /// them are data. What belongs to no body waits in the inbox.
+    fn poll_arrive(&mut self, cx: &mut Context<'_>, onto: &mut Vec<u8>) -> Poll<Result<usize, Fault>> {
+        let LeanCall { conn: Some(conn), body, unsent, .. } = self else { return Poll::Ready(Ok(0)) };
         let Connection { stream, inbox, .. } = &mut **conn;
-        let Some(left) = long_rest(body) else {
-            return poll_fn(|cx| {
-                send_on(unsent, stream, cx);
-                inbox.poll_fill(stream, cx)
-            })
-            .await;
+        send_on(unsent, stream, cx);
+        let mut framed = Ok(());
+        let read = match long_rest(body) {
+            Some(left) => {
+                let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(MAX_READ_BYTES);
+                if onto.capacity() - onto.len() < limit.min(DIRECT_BYTES as usize) {
+                    onto.reserve(limit.min(DIRECT_BYTES as usize));
+                }
+                let read = ready!(inbox::poll_onto(stream, cx, onto, limit));
+                read.inspect(|count| *left -= *count as u64)
+            }
+            None => ready!(inbox::poll_scratch(stream, cx, |arrived| match body.read(arrived, onto) {
+                Ok(taken) if taken < arrived.len() => inbox.extend(&arrived[taken..]),
+                Ok(_) => {}
+                Err(what) => framed = Err(what),
+            })),
         };
-        let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(MAX_READ_BYTES);
-        if onto.capacity() - onto.len() < limit.min(DIRECT_BYTES as usize) {
-            onto.reserve(limit.min(DIRECT_BYTES as usize));
-        }
-        let read = poll_fn(|cx| {
-            send_on(unsent, stream, cx);
-            inbox::poll_onto(stream, cx, onto, limit)
-        });
-        let read = read.await?;
-        *left -= read as u64;
-        Ok(read)
+        framed.map_err(|what| Fault::new(FaultKind::Cut, what))?;
+        Poll::Ready(read.map_err(|error| self.fault(&error)))
     }
 
     /// Reads a head if one is complete: its status.
@@ -277,8 +276,7 @@ impl Call for LeanCall {
     }
 
     async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Fault> {
-        let mut out = std::mem::take(&mut self.conn().out);
-        out.clear();
+        let mut out = outbox::spare();
         push_head(&mut out, request, &self.authority);
         let copied = request.body.len() <= COPIED_BYTES;
         if copied {
@@ -287,9 +285,7 @@ impl Call for LeanCall {
         self.stage = Stage::PartlySent;
         let body = if copied { Bytes::new() } else { request.body.clone() };
         let sent = self.talk(&out, &body).await;
-        if out.capacity() <= KEPT_CAPACITY {
-            self.conn().out = out;
-        }
+        outbox::keep(out);
         sent
     }
 
@@ -328,13 +324,17 @@ impl Call for LeanCall {
         }
     }
 
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
-        let mut piece = Vec::new();
-        Ok(self.read_some(&mut piece).await?.then(|| Bytes::from(piece)))
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send {
+        poll_fn(|cx| {
+            // While nothing has come there is nothing to remember.
+            let mut piece = Vec::new();
+            let more = ready!(self.poll_some(cx, &mut piece))?;
+            Poll::Ready(Ok(more.then(|| Bytes::from(piece))))
+        })
     }
 
     async fn chunk_onto(&mut self, body: &mut Vec<u8>) -> Result<bool, Fault> {
-        self.read_some(body).await
+        poll_fn(|cx| self.poll_some(cx, body)).await
     }
 
     fn close_delimited(&self) -> bool {
@@ -373,8 +373,6 @@ fn words(flaw: Flaw) -> &'static str {
 
 /// A body up to this size is copied behind its head and leaves as one buffer; a longer one is not copied.
 const COPIED_BYTES: usize = 4 * 1024;
-/// A larger buffer is given back after the request.
-const KEPT_CAPACITY: usize = 8 * 1024;
 /// An answer with more than this to come is read to its place.
 const DIRECT_BYTES: u64 = 16 * 1024;
 /// Read at a time.

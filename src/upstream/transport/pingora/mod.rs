@@ -13,15 +13,16 @@ use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::v2;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::protocols::http::v2::client::Http2Session;
-use pingora_core::protocols::l4::socket::SocketAddr as PingoraAddr;
+use pingora_core::protocols::l4::{self, socket::SocketAddr as PingoraAddr};
 use pingora_core::protocols::{Stream, TcpKeepalive};
 use pingora_core::upstreams::peer::{ALPN, HttpPeer, PeerOptions, Scheme};
 use pingora_error::{Error as PingoraError, ErrorType};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::lean::Key;
 use super::{Fault, FaultKind};
 use crate::upstream::endpoint::Endpoint;
+use crate::wire::Plain;
 pub use call::Http2Call;
 
 /// How connections are made and kept.
@@ -85,7 +86,9 @@ impl Known {
 
 /// Makes connections, and keeps those that are shared.
 pub struct Dialler {
-    shared: Arc<Shared>,
+    /// Made with the first connection that needs it: it begins with the platform's trust roots, which take longer to
+    /// read than all else at the start, and memory.
+    secured: OnceCell<Arc<Shared>>,
     settings: Pool,
     /// Sets the pool keys of fresh connections apart, so that none is taken from the pool.
     fresh: AtomicU64,
@@ -105,9 +108,18 @@ pub enum Connected {
 
 impl Dialler {
     pub fn new(settings: Pool) -> Self {
-        let connector = v2::Connector::new(Some(ConnectorOptions::new(MAX_IDLE)));
-        let shared = Arc::new(Shared { connector, idle: settings.idle });
-        Dialler { shared, settings, fresh: AtomicU64::new(1) }
+        Dialler { secured: OnceCell::new(), settings, fresh: AtomicU64::new(1) }
+    }
+
+    /// What makes connections with TLS.
+    async fn secured(&self) -> Result<&Arc<Shared>, Fault> {
+        let idle = self.settings.idle;
+        let make = move || {
+            let connector = v2::Connector::new(Some(ConnectorOptions::new(MAX_IDLE)));
+            Arc::new(Shared { connector, idle })
+        };
+        let made = self.secured.get_or_try_init(|| tokio::task::spawn_blocking(make)).await;
+        made.map_err(|_| Fault::new(FaultKind::Connect, "the platform's trust roots cannot be read"))
     }
 
     /// The peer for an address, made once and kept with the endpoint.
@@ -134,13 +146,7 @@ impl Dialler {
         options.h2_stream_window_size = Some(STREAM_WINDOW);
         options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         options.alpn = if http2 { ALPN::H2H1 } else { ALPN::H1 };
-        options.tcp_keepalive = self.settings.keepalive.map(|(idle, interval, count)| TcpKeepalive {
-            idle,
-            interval,
-            count,
-            #[cfg(target_os = "linux")]
-            user_timeout: Duration::ZERO,
-        });
+        options.tcp_keepalive = self.settings.keepalive.map(tcp_keepalive);
         HttpPeer {
             _address: PingoraAddr::Inet(address),
             scheme: if endpoint.tls { Scheme::HTTPS } else { Scheme::HTTP },
@@ -159,8 +165,9 @@ impl Dialler {
         if !endpoint.tls || endpoint.known.version() == Version::OnlyOne {
             return None;
         }
-        let session = self.shared.connector.reused_http_session(&peer.http).await.ok().flatten()?;
-        Some(self.call(endpoint, peer, session, true))
+        let shared = self.secured.get()?;
+        let session = shared.connector.reused_http_session(&peer.http).await.ok().flatten()?;
+        Some(call(shared, endpoint, peer, session, true))
     }
 
     /// A new connection to the first address that takes one.
@@ -203,17 +210,20 @@ impl Dialler {
         budget: Option<Duration>,
     ) -> Result<Connected, Fault> {
         let peer = self.peer(endpoint, address);
+        if !endpoint.tls {
+            let stream = within(budget, self.plain(address)).await??;
+            return Ok(Connected::One(stream, peer));
+        }
         let apart = fresh.then(|| {
             let mut http = peer.http.clone();
             http.group_key ^= self.fresh.fetch_add(1, Ordering::Relaxed).rotate_left(32);
             Arc::new(Peer { http, key: Arc::clone(&peer.key) })
         });
         let dialled = apart.as_ref().unwrap_or(&peer);
-        let connecting = self.shared.connector.new_http_session(&dialled.http);
-        let connected = match budget {
-            Some(budget) => pingora_timeout::timeout(budget, connecting).await.map_err(|_| late(budget))?,
-            None => connecting.await,
-        };
+        // Large, and rare: it is not carried in the future of every request.
+        let shared = self.secured().await?;
+        let connecting = Box::pin(shared.connector.new_http_session(&dialled.http));
+        let connected = within(budget, connecting).await?;
         match connected.map_err(|error| connect_fault(&error))? {
             HttpSession::H1(session) => {
                 endpoint.known.learn(Version::One);
@@ -222,21 +232,51 @@ impl Dialler {
             HttpSession::H2(session) => {
                 endpoint.known.learn(Version::Two);
                 // A shared connection is pooled under the key it was made with.
-                Ok(Connected::Two(self.call(endpoint, dialled, session, false)))
+                Ok(Connected::Two(call(shared, endpoint, dialled, session, false)))
             }
             HttpSession::Custom(()) => Err(Fault::new(FaultKind::Protocol, "no version of HTTP in common")),
         }
     }
 
-    fn call(
-        &self,
-        endpoint: &Endpoint,
-        peer: &Arc<Peer>,
-        session: Http2Session,
-        reused: bool,
-    ) -> Box<Http2Call> {
-        let (shared, peer, known) = (Arc::clone(&self.shared), Arc::clone(peer), Arc::clone(&endpoint.known));
-        Box::new(Http2Call::new(shared, peer, known, endpoint.authority.clone(), session, reused))
+    /// A connection without TLS: there is nothing to agree on, so HTTP/1.1 is spoken on it.
+    async fn plain(&self, address: SocketAddr) -> Result<Stream, Fault> {
+        let connected = l4::ext::connect(&address, None).await;
+        let tcp = connected.map_err(|error| connect_fault(&error))?;
+        if let Some(keepalive) = self.settings.keepalive {
+            l4::ext::set_tcp_keepalive(&tcp, &tcp_keepalive(keepalive))
+                .map_err(|error| connect_fault(&error))?;
+        }
+        let plain = Plain::new(tcp).map_err(|error| Fault::new(FaultKind::Connect, error))?;
+        Ok(Box::new(plain))
+    }
+}
+
+fn call(
+    shared: &Arc<Shared>,
+    endpoint: &Endpoint,
+    peer: &Arc<Peer>,
+    session: Http2Session,
+    reused: bool,
+) -> Box<Http2Call> {
+    let (shared, peer, known) = (Arc::clone(shared), Arc::clone(peer), Arc::clone(&endpoint.known));
+    Box::new(Http2Call::new(shared, peer, known, endpoint.authority.clone(), session, reused))
+}
+
+fn tcp_keepalive((idle, interval, count): (Duration, Duration, usize)) -> TcpKeepalive {
+    TcpKeepalive {
+        idle,
+        interval,
+        count,
+        #[cfg(target_os = "linux")]
+        user_timeout: Duration::ZERO,
+    }
+}
+
+/// Waits for a connection, but not longer than `budget`.
+async fn within<T>(budget: Option<Duration>, connecting: impl Future<Output = T>) -> Result<T, Fault> {
+    match budget {
+        Some(budget) => pingora_timeout::timeout(budget, connecting).await.map_err(|_| late(budget)),
+        None => Ok(connecting.await),
     }
 }
 
