@@ -2,6 +2,8 @@
 
 mod banner;
 mod loader;
+#[cfg(target_os = "linux")]
+mod pages;
 mod settings;
 mod shutdown;
 mod standalone;

@@ -97,6 +97,8 @@ impl ShutdownSignalWatch for Signals {
         // Only now: whoever reads that the gateway is ready may send a signal at once.
         self.life.configured();
         self.banner.print();
+        #[cfg(target_os = "linux")]
+        super::pages::give_back();
         loop {
             tokio::select! {
                 _ = hangup.recv() => self.reload().await,
