@@ -31,7 +31,7 @@ FRAME_RATE = 10_000
 FRAME_ROUNDS = 3
 REQUESTS = cases.BY_NAME["chat32"]
 # Files of all kinds besides the streams' own connections.
-SPARE_FILES = 4096
+SPARE_FILES = 400
 
 
 def main():
