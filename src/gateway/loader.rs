@@ -25,11 +25,13 @@ impl Applier {
     pub fn apply(&self, snapshot: Arc<Snapshot>, former: Option<&World>) -> World {
         let now = SystemTime::now();
         let endpoints = match former {
-            Some(world) => world.endpoints.next(&snapshot, &self.trust),
+            Some(world) => world.endpoints.next(&world.snapshot, &snapshot, &self.trust),
             None => Endpoints::build(&snapshot, &self.trust),
         };
-        for (id, error) in endpoints.unreachable() {
-            tracing::warn!(model_id = id, %error, "a model cannot be reached");
+        let empty = Arc::new(Snapshot::empty());
+        let before = former.map_or(&empty, |world| &world.snapshot);
+        for (id, error) in endpoints.unreachable(before, &snapshot) {
+            tracing::warn!(provider_key_id = id, %error, "models of a provider key cannot be reached");
         }
         self.board.applied(Arc::clone(&snapshot), now);
         self.metrics.config_loaded(Some(snapshot.generation()));

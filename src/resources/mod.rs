@@ -31,7 +31,7 @@ pub mod rate_limit_policy;
 pub mod reference;
 mod rules;
 mod schema;
-mod shards;
+pub mod shards;
 pub mod snapshot;
 pub mod values;
 

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 
 /// A copy-on-write hash map.
 #[derive(Clone, Debug)]
-pub(super) struct Shards<K, V> {
+pub struct Shards<K, V> {
     /// None while a shard is empty. As many as [`SHARDS`], or none at all in a map that never held anything.
     shards: Vec<Option<Arc<HashMap<K, V>>>>,
     hasher: RandomState,
@@ -26,6 +26,10 @@ impl<K, V> Default for Shards<K, V> {
 impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     pub fn get<Q>(&self, key: &Q) -> Option<&V>
@@ -63,6 +67,28 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
         Some(old)
     }
 
+    /// The entries that another map does not have, or has with another value. What both share is not looked at, so that
+    /// comparing a map with the one it came from costs what changed.
+    pub fn beyond<'m>(
+        &'m self,
+        other: &'m Self,
+        same: impl Fn(&V, &V) -> bool + 'm,
+    ) -> impl Iterator<Item = (&'m K, &'m V)> {
+        let shared = |place: usize, shard: &Arc<HashMap<K, V>>| {
+            let theirs = other.shards.get(place).and_then(Option::as_ref);
+            theirs.is_some_and(|theirs| Arc::ptr_eq(theirs, shard))
+        };
+        let shards = self.shards.iter().enumerate();
+        let own = shards.filter_map(|(place, shard)| Some((place, shard.as_ref()?)));
+        let entries =
+            own.filter(move |(place, shard)| !shared(*place, shard)).flat_map(|(_, shard)| shard.iter());
+        entries.filter(move |(key, value)| other.get(*key).is_none_or(|theirs| !same(theirs, value)))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.shards.iter().flatten().flat_map(|shard| shard.iter())
+    }
+
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.shards.iter().flatten().flat_map(|shard| shard.values())
     }
@@ -90,6 +116,32 @@ mod tests {
         assert_eq!((copy.get(&1), copy.get(&2), copy.len()), (Some(&2), Some(&4), 1000));
         assert_eq!((map.get(&1), map.get(&2), map.len()), (Some(&0), None, 999));
         assert_eq!(map.values().count(), 999);
+    }
+
+    #[test]
+    fn what_two_maps_do_not_share_is_told_also_when_one_did_not_come_from_the_other() {
+        let mut map = Shards::default();
+        for number in 0..1000u32 {
+            map.insert(number, number * 2);
+        }
+        let mut next = map.clone();
+        next.insert(7, 0);
+        next.insert(1000, 1);
+        next.remove(&8);
+        let told = |one: &Shards<u32, u32>, other: &Shards<u32, u32>| {
+            let mut told: Vec<_> =
+                one.beyond(other, |a, b| a == b).map(|(key, value)| (*key, *value)).collect();
+            told.sort_unstable();
+            told
+        };
+        assert_eq!(told(&next, &map), [(7, 0), (1000, 1)]);
+        assert_eq!(told(&map, &next), [(7, 14), (8, 16)]);
+        let mut stranger = Shards::default();
+        for (key, value) in next.iter() {
+            stranger.insert(*key, *value);
+        }
+        assert_eq!(told(&next, &stranger), []);
+        assert_eq!(told(&map, &stranger), [(7, 14), (8, 16)]);
     }
 
     #[test]

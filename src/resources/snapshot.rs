@@ -4,7 +4,7 @@
 //! that a request could write to.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -26,7 +26,7 @@ pub struct Snapshot {
     hash: String,
     /// Wildcards left out: their alias is a pattern, not a name.
     by_alias: Shards<String, Arc<Model>>,
-    wildcards: Vec<Wildcard>,
+    wildcards: Arc<Vec<Wildcard>>,
     provider_keys: Shards<String, Arc<ProviderKey>>,
     by_key_hash: Shards<[u8; 32], Arc<ApiKey>>,
     /// Rows of the other kinds by id, for each collection.
@@ -89,7 +89,7 @@ impl Snapshot {
             generation,
             hash,
             by_alias: self.by_alias.clone(),
-            wildcards: self.wildcards.clone(),
+            wildcards: Arc::clone(&self.wildcards),
             provider_keys: self.provider_keys.clone(),
             by_key_hash: self.by_key_hash.clone(),
             others: self.others.clone(),
@@ -100,7 +100,7 @@ impl Snapshot {
             wildcards_changed |= next.apply(change);
         }
         if wildcards_changed {
-            next.wildcards.sort_by(|one, other| one.rank().cmp(&other.rank()));
+            Arc::make_mut(&mut next.wildcards).sort_by(|one, other| one.rank().cmp(&other.rank()));
         }
         next
     }
@@ -119,7 +119,10 @@ impl Snapshot {
                 None => drop(self.provider_keys.remove(&id)),
             },
             ApiKey::COLLECTION => {
-                if let Some(old) = old.and_then(downcast::<ApiKey>) {
+                // A hash may have passed to another row in the same change.
+                let old = old.and_then(downcast::<ApiKey>);
+                let held = old.as_ref().and_then(|old| self.by_key_hash.get(&old.hash));
+                if let Some(old) = old.as_ref().filter(|old| held.is_some_and(|there| there.id == old.id)) {
                     self.by_key_hash.remove(&old.hash);
                 }
                 if let Some(new) = new.and_then(downcast::<ApiKey>) {
@@ -141,16 +144,17 @@ impl Snapshot {
         let is_wildcard =
             |model: &Option<Arc<Model>>| model.as_ref().is_some_and(|model| model.is_wildcard());
         let wildcards_changed = is_wildcard(&old) || is_wildcard(&new);
-        if let Some(old) = old {
+        if let Some(old) = old.as_ref().filter(|old| old.is_wildcard()) {
+            Arc::make_mut(&mut self.wildcards).retain(|wildcard| wildcard.model.id != old.id);
+        } else if let Some(old) = old {
             // An alias may have passed to another row in the same change.
             if self.by_alias.get(&old.display_name).is_some_and(|there| there.id == old.id) {
                 self.by_alias.remove(&old.display_name);
             }
-            self.wildcards.retain(|wildcard| wildcard.model.id != old.id);
         }
         if let Some(model) = new {
             match Resource::pattern(model.as_ref()) {
-                Some(pattern) => self.wildcards.push(Wildcard { pattern, order, model }),
+                Some(pattern) => Arc::make_mut(&mut self.wildcards).push(Wildcard { pattern, order, model }),
                 None => drop(self.by_alias.insert(model.display_name.clone(), model)),
             }
         }
@@ -194,6 +198,26 @@ impl Snapshot {
             models
         });
         listed.iter()
+    }
+
+    /// The models that another snapshot does not have as they are here. Costs what is different between the two.
+    pub fn models_beyond<'s>(&'s self, other: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Model>> {
+        let named = self.by_alias.beyond(&other.by_alias, Arc::ptr_eq).map(|(_, model)| model);
+        let pattern = (!Arc::ptr_eq(&self.wildcards, &other.wildcards)).then(|| {
+            let known: HashSet<*const Model> =
+                other.wildcards.iter().map(|wildcard| Arc::as_ptr(&wildcard.model)).collect();
+            let wildcards = self.wildcards.iter().map(|wildcard| &wildcard.model);
+            wildcards.filter(move |model| !known.contains(&Arc::as_ptr(model)))
+        });
+        named.chain(pattern.into_iter().flatten())
+    }
+
+    /// The same for provider keys.
+    pub fn provider_keys_beyond<'s>(
+        &'s self,
+        other: &'s Snapshot,
+    ) -> impl Iterator<Item = &'s Arc<ProviderKey>> {
+        self.provider_keys.beyond(&other.provider_keys, Arc::ptr_eq).map(|(_, key)| key)
     }
 
     pub fn provider_key(&self, id: &str) -> Option<&Arc<ProviderKey>> {
