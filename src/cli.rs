@@ -56,7 +56,7 @@ pub fn run() -> ExitCode {
 }
 
 fn validate(resources: &std::path::Path) -> Result<(), String> {
-    let snapshot = store::file::FileStore::new(resources).load().map_err(|problems| problems.to_string())?;
+    let snapshot = store::file::snapshot(resources).map_err(|problems| problems.to_string())?;
     let counts: Vec<String> = snapshot
         .counts()
         .into_iter()

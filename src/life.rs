@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
 
 use futures_util::task::AtomicWaker;
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 pub struct Life {
     draining: AtomicBool,
     configured: AtomicBool,
+    contact: OnceLock<Contact>,
     in_flight: AtomicU64,
     quiet: Notify,
     closing: watch::Sender<bool>,
@@ -20,6 +21,9 @@ pub struct Life {
     closed: AtomicBool,
     seats: Mutex<Seats>,
 }
+
+/// Why the configuration in force can no longer be trusted, if so.
+type Contact = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Whom to wake when connections are to close.
 #[derive(Default)]
@@ -76,6 +80,20 @@ impl Life {
 
     pub fn is_configured(&self) -> bool {
         self.configured.load(Ordering::Acquire)
+    }
+
+    /// Whom to ask, from now on, whether there is contact with whoever keeps the configuration.
+    pub fn watch(&self, contact: Box<dyn Fn() -> Option<String> + Send + Sync>) {
+        // The first one stays.
+        let _ = self.contact.set(contact);
+    }
+
+    /// Why requests should go elsewhere as far as the configuration is concerned.
+    fn unconfigured(&self) -> Option<String> {
+        match self.is_configured() {
+            true => self.contact.get().and_then(|contact| contact()),
+            false => Some("not ready".to_owned()),
+        }
     }
 
     /// A request begins.
@@ -147,13 +165,10 @@ impl Life {
 
     /// Answers a probe: status and text. The checks are listed when asked for and when one fails.
     pub fn probe(&self, probe: Probe, query: Option<&str>) -> (u16, String) {
-        let shutdown = ("shutdown", if self.is_draining() { Some(probe.shutdown_reason()) } else { None });
+        let shutdown = ("shutdown", self.is_draining().then(|| probe.shutdown_reason().to_owned()));
         let (name, checks) = match probe {
             Probe::Livez => ("livez", vec![("ping", None), shutdown]),
-            Probe::Readyz => {
-                let config = ("config", if self.is_configured() { None } else { Some("not ready") });
-                ("readyz", vec![shutdown, config])
-            }
+            Probe::Readyz => ("readyz", vec![shutdown, ("config", self.unconfigured())]),
         };
         let ok = checks.iter().all(|(_, failure)| failure.is_none());
         let verbose =
@@ -181,7 +196,7 @@ impl Probe {
     }
 }
 
-fn report(name: &str, checks: &[(&str, Option<&str>)], ok: bool) -> String {
+fn report(name: &str, checks: &[(&str, Option<String>)], ok: bool) -> String {
     let mut text = String::new();
     for (check, failure) in checks {
         text.push_str(&match failure {
@@ -255,5 +270,25 @@ mod tests {
             (503, "[+]ping ok\n[-]shutdown failed: reason withheld\nlivez check failed\n")
         );
         assert!(life.probe(Probe::Readyz, None).1.contains("[-]shutdown failed: draining"));
+    }
+
+    #[test]
+    fn readiness_is_lost_with_contact_and_comes_back_with_it() {
+        let life = Life::default();
+        let silent = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&silent);
+        life.watch(Box::new(move || asked.load(Ordering::Acquire).then(|| "no contact".to_owned())));
+        assert_eq!(life.probe(Probe::Readyz, None).0, 503, "nothing is in force yet");
+        life.configured();
+        assert_eq!(life.probe(Probe::Readyz, None).0, 200);
+        silent.store(true, Ordering::Release);
+        let (status, text) = life.probe(Probe::Readyz, None);
+        assert_eq!(
+            (status, text.as_str()),
+            (503, "[+]shutdown ok\n[-]config failed: no contact\nreadyz check failed\n")
+        );
+        assert_eq!(life.probe(Probe::Livez, None).0, 200);
+        silent.store(false, Ordering::Release);
+        assert_eq!(life.probe(Probe::Readyz, None).0, 200);
     }
 }

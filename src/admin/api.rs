@@ -28,8 +28,7 @@ pub struct Request {
 /// Serves the API over a keeper.
 pub struct Api {
     pub keys: AdminKeys,
-    /// None where rows are not kept in a store that can be written.
-    pub keeping: Option<Keeping>,
+    pub keeping: Keeping,
 }
 
 impl Api {
@@ -49,9 +48,7 @@ impl Api {
         if kind.is_none() && !matches!(path.first(), Some(&"audit" | &"revisions")) {
             return Reply::error(404, "there is nothing at this path");
         }
-        let Some(keeping) = &self.keeping else {
-            return Reply::error(409, "resources come from a file here: change the file and send SIGHUP");
-        };
+        let keeping = &self.keeping;
         let Some(kind) = kind else { return History { keeping, who, request: &request }.serve(&path).await };
         let call = Call { keeping, kind, who, request: &request };
         match (path.get(1..).unwrap_or_default(), &request.method) {
@@ -367,6 +364,10 @@ fn refused(refusal: Refusal) -> Reply {
             Reply::error(400, faults.iter().map(fault).collect::<Vec<_>>().join("; "))
         }
         Refusal::Taken(message) => Reply::error(409, message),
+        Refusal::Offered => Reply::error(
+            409,
+            "this row comes from the environment of the process; create one of the same name to take its place",
+        ),
         Refusal::Referenced(by) => {
             let named: Vec<String> =
                 by.iter().map(|(collection, name)| format!("{collection} {name:?}")).collect();

@@ -128,12 +128,12 @@ fn decoded(text: &str) -> String {
 impl ServeHttp for MetricsApp {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header().method == Method::HEAD;
-        self.reply(session).into_response(head)
+        self.reply(session).await.into_response(head)
     }
 }
 
 impl MetricsApp {
-    fn reply(&self, session: &ServerSession) -> Reply {
+    async fn reply(&self, session: &ServerSession) -> Reply {
         if !is_read(session) {
             return Reply::error(405, "this listener takes GET and HEAD");
         }
@@ -142,10 +142,18 @@ impl MetricsApp {
             if let Some(drops) = &self.log_drops {
                 self.metrics.log_drops(drops.load(Ordering::Relaxed));
             }
+            self.metrics.configuration(&self.board.counted());
             return Reply::new(200, "text/plain; version=0.0.4", self.metrics.render());
         }
         match path.as_str() {
-            "/status/config" => Reply::json(200, &self.board.config()),
+            "/status/config" => {
+                // Digests of all that there is take their time.
+                let board = Arc::clone(&self.board);
+                match tokio::task::spawn_blocking(move || board.config()).await {
+                    Ok(page) => Reply::json(200, &page),
+                    Err(_) => Reply::error(500, "the status could not be worked out"),
+                }
+            }
             "/status/models" => Reply::json(200, &self.board.models()),
             "/status/ready" if self.board.is_configured() => Reply::text(200, "ok"),
             "/status/ready" => Reply::text(503, "no configuration available"),

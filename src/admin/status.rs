@@ -1,104 +1,117 @@
 //! What configuration is in force, and what became of the last attempt to change it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
-use serde_json::{Value, json};
+use arc_swap::ArcSwapOption;
+use ring::digest::{Context, SHA256};
+use serde_json::{Map, Value, json};
 
-use crate::resources::{Shape, Snapshot};
+use crate::resources::{Shape, Snapshot, to_hex};
+use crate::store::Stored;
+use crate::store::keeper::Rejected;
+use crate::store::keeper::status::{Facts, Status};
+use crate::telemetry::Configuration;
 
-/// The state shown on the status pages; written by whoever loads configurations.
-#[derive(Default)]
+/// What is shown on the status pages: what the keeper knows, and what is served.
 pub struct Board {
-    state: ArcSwap<State>,
+    status: Arc<Status>,
+    snapshot: ArcSwapOption<Snapshot>,
+    /// Worked out when somebody asks, once for each configuration.
+    hashes: Mutex<Option<Hashes>>,
 }
 
-#[derive(Clone, Default)]
-struct State {
-    source: &'static str,
-    applied: Option<Applied>,
-    last_reload: Option<(bool, SystemTime)>,
-    last_failure: Option<(String, SystemTime)>,
-}
-
+/// Digests of one configuration.
 #[derive(Clone)]
-struct Applied {
-    snapshot: Arc<Snapshot>,
-    at: SystemTime,
+struct Hashes {
+    sequence: u64,
+    /// Of all that the store holds.
+    source: String,
+    /// Of all that is served.
+    served: String,
 }
 
 impl Board {
-    /// A board for configurations from `source` (`file`, `environment`).
-    pub fn new(source: &'static str) -> Self {
-        Board { state: ArcSwap::from_pointee(State { source, ..State::default() }) }
+    pub fn new(status: Arc<Status>) -> Self {
+        Board { status, snapshot: ArcSwapOption::empty(), hashes: Mutex::new(None) }
     }
 
     /// A configuration is in force from now on.
-    pub fn applied(&self, snapshot: Arc<Snapshot>, at: SystemTime) {
-        let mut state = State::clone(&self.state.load());
-        state.applied = Some(Applied { snapshot, at });
-        state.last_reload = Some((true, at));
-        self.state.store(Arc::new(state));
-    }
-
-    /// A configuration was refused; what was in force stays. `why` names no secret.
-    pub fn refused(&self, why: String, at: SystemTime) {
-        let mut state = State::clone(&self.state.load());
-        state.last_reload = Some((false, at));
-        state.last_failure = Some((why, at));
-        self.state.store(Arc::new(state));
+    pub fn applied(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(Some(snapshot));
     }
 
     pub fn is_configured(&self) -> bool {
-        self.state.load().applied.is_some()
+        self.snapshot.load().is_some()
     }
 
-    /// The document at `/status/config`.
+    /// As far as it is counted.
+    pub fn counted(&self) -> Configuration {
+        let facts = self.status.facts();
+        Configuration {
+            revision: facts.applied.map_or(0, |applied| applied.revision),
+            observed: facts.observed,
+            applied: facts.applied.map_or(0, |applied| applied.sequence),
+            failures: facts.failures,
+            last_was_good: facts.last_load.is_some_and(|(good, _)| good),
+            connected: facts.connected(),
+            rejected: facts.rejected.len(),
+        }
+    }
+
+    /// The document at `/status/config`. What it costs depends on how much there is: nothing of it is worked out before
+    /// somebody asks.
     pub fn config(&self) -> Value {
-        let state = self.state.load();
-        let rejected = state.last_reload.is_some_and(|(successful, _)| !successful);
-        let name = match &state.applied {
-            None => "never_loaded",
-            Some(_) if rejected => "out_of_sync",
-            Some(applied) if applied.snapshot.counts().iter().all(|(_, count)| *count == 0) => "empty",
-            Some(_) => "synced",
-        };
+        let facts = self.status.facts();
+        let snapshot = self.snapshot.load_full();
+        let counts: Vec<(&str, usize)> = snapshot.map(|snapshot| snapshot.counts()).unwrap_or_default();
+        let hashes = self.hashes(&facts);
+        let mut source = json!({"type": facts.source, "connected": facts.connected()});
+        if let Some(at) = facts.heard_at {
+            source["observed_revision"] = facts.observed.into();
+            source["observed_at"] = rfc3339(at).into();
+        }
         let mut page = json!({
-            "state": name,
-            "source": {"type": state.source},
-            "last_failure": state.last_failure.as_ref().map(|(why, at)| json!({
-                "at": rfc3339(*at), "last_error_kind": "validate", "last_error": why,
+            "state": state(&facts, counts.iter().map(|(_, count)| count).sum()),
+            "source": source,
+            "from_last_known_good": facts.from_last_known_good,
+            "last_failure": facts.last_failure.as_ref().map(|failure| json!({
+                "at": rfc3339(failure.at), "last_error_kind": failure.kind, "last_error": failure.what,
             })),
-            "rejected": [],
-            "partially_compatible": [],
+            "rejected": rejected(&facts),
+            "partially_compatible": partially_compatible(&facts),
         });
-        if let Some(applied) = &state.applied {
-            let counts: serde_json::Map<String, Value> = applied
-                .snapshot
-                .counts()
-                .into_iter()
-                .map(|(kind, count)| (kind.to_owned(), count.into()))
-                .collect();
+        if let (Some(applied), Some(hashes)) = (facts.applied, hashes) {
+            let counts: Map<String, Value> =
+                counts.into_iter().map(|(kind, count)| (kind.to_owned(), count.into())).collect();
+            page["source"]["source_hash"] = hashes.source.into();
             page["applied"] = json!({
-                "applied_revision": applied.snapshot.generation(),
-                "apply_seq": applied.snapshot.generation(),
-                "config_hash": applied.snapshot.hash(),
+                "applied_revision": applied.revision,
+                "apply_seq": applied.sequence,
+                "config_hash": hashes.served,
                 "applied_at": rfc3339(applied.at),
                 "resource_counts": counts,
             });
         }
-        if let Some((successful, at)) = state.last_reload {
+        if let Some((successful, at)) = facts.last_load {
             page["last_reload"] = json!({"successful": successful, "at": rfc3339(at)});
         }
         page
     }
 
+    fn hashes(&self, facts: &Facts) -> Option<Hashes> {
+        let sequence = facts.applied?.sequence;
+        let mut known = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.sequence != sequence) {
+            *known = Some(Hashes::of(facts, sequence));
+        }
+        known.clone()
+    }
+
     /// The document at `/status/models`.
     pub fn models(&self) -> Value {
-        let state = self.state.load();
-        let Some(applied) = &state.applied else { return json!([]) };
-        let rows = applied.snapshot.models().map(|model| {
+        let Some(snapshot) = self.snapshot.load_full() else { return json!([]) };
+        let rows = snapshot.models().map(|model| {
             let (kind, status) = match model.shape() {
                 Shape::Direct => ("direct", "healthy"),
                 Shape::Routing => ("routing", "not_applicable"),
@@ -111,26 +124,82 @@ impl Board {
     }
 }
 
+/// `never_loaded`, `out_of_sync`, `degraded`, `empty`, `synced`
+fn state(facts: &Facts, served: usize) -> &'static str {
+    let refused = facts.last_load.is_some_and(|(good, _)| !good)
+        && facts.last_failure.as_ref().is_some_and(|failure| failure.kind == "validate");
+    match (facts.applied, served) {
+        (None, _) => "never_loaded",
+        _ if refused => "out_of_sync",
+        (_, 0) if !facts.rejected.is_empty() => "out_of_sync",
+        _ if !facts.is_whole() => "degraded",
+        (_, 0) => "empty",
+        _ => "synced",
+    }
+}
+
+/// What the store holds and what is not served as it is there, latest first.
+fn rejected(facts: &Facts) -> Value {
+    let mut rows: Vec<(&(String, String), &Rejected)> = facts.rejected.iter().collect();
+    rows.sort_by(|(place, one), (other_place, other)| (other.seen, *place).cmp(&(one.seen, *other_place)));
+    let rows = rows.into_iter().take(MOST_REJECTED).map(|((collection, id), row)| {
+        let faults: Vec<String> = row.faults.iter().map(ToString::to_string).collect();
+        let mut shown = json!({
+            "resource_kind": collection,
+            "resource_id": id,
+            "last_error_kind": row.flaw.name(),
+            "last_error": faults.join("; "),
+            "first_seen_at": rfc3339(row.since),
+            "last_seen_at": rfc3339(row.seen),
+        });
+        if row.pinned.is_some() {
+            shown["serving_stale_since"] = rfc3339(row.since).into();
+            shown["serving_stale_age_seconds"] = row.since.elapsed().unwrap_or_default().as_secs().into();
+        }
+        shown
+    });
+    Value::Array(rows.collect())
+}
+
+fn partially_compatible(facts: &Facts) -> Value {
+    let rows = facts.unknown.iter().take(MOST_UNKNOWN).map(
+        |((collection, field), count)| json!({"resource_kind": collection, "field": field, "count": count}),
+    );
+    Value::Array(rows.collect())
+}
+
+impl Hashes {
+    fn of(facts: &Facts, sequence: u64) -> Self {
+        let stored = facts.rows.values().map(|row| &**row).filter(|row| row.revision > 0);
+        let unknown = facts.rejected.values().filter_map(|row| row.stored.as_deref());
+        let unknown = unknown.filter(|row| crate::resources::kind(&row.collection).is_none());
+        let served = facts.rows.values().map(|row| &**row);
+        let served =
+            served.filter_map(|row| match facts.rejected.get(&(row.collection.clone(), row.id.clone())) {
+                Some(rejected) => rejected.pinned.as_deref(),
+                None => Some(row),
+            });
+        Hashes { sequence, source: digest(stored.chain(unknown)), served: digest(served) }
+    }
+}
+
+/// SHA-256 over all rows in order of collection and id, each as (collection, `/`, id, NUL, canonical JSON, newline).
+fn digest<'r>(rows: impl Iterator<Item = &'r Stored>) -> String {
+    let mut rows: Vec<&Stored> = rows.collect();
+    rows.sort_unstable_by_key(|row| row.place());
+    let mut digest = Context::new(&SHA256);
+    for row in rows {
+        let mut body = row.body.clone();
+        body.sort_all_objects();
+        digest.update(format!("{}/{}\0{body}\n", row.collection, row.id).as_bytes());
+    }
+    to_hex(digest.finish().as_ref())
+}
+
 fn rfc3339(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at).map(|at| format!("{at:.0}")).unwrap_or_default()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_tells_what_is_in_force_and_what_was_refused() {
-        let board = Board::new("file");
-        assert_eq!(board.config()["state"], "never_loaded");
-        board.applied(Arc::new(Snapshot::empty()), SystemTime::UNIX_EPOCH);
-        assert_eq!(board.config()["state"], "empty");
-        assert_eq!(board.config()["applied"]["applied_at"], "1970-01-01T00:00:00Z");
-        board.refused("resources.yaml:3: no".into(), SystemTime::UNIX_EPOCH);
-        let page = board.config();
-        assert_eq!(page["state"], "out_of_sync");
-        assert_eq!(page["last_failure"]["last_error"], "resources.yaml:3: no");
-        board.applied(Arc::new(Snapshot::empty()), SystemTime::UNIX_EPOCH);
-        assert_eq!(board.config()["state"], "empty");
-    }
-}
+/// Entries that are shown; the newest, and the first by name.
+const MOST_REJECTED: usize = 256;
+const MOST_UNKNOWN: usize = 1024;

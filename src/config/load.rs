@@ -206,6 +206,8 @@ fn put(value: &mut Value, path: &str, text: &str) {
 pub const IGNORED: &[&str] = &[
     "AISIX_CONFIG",
     "AISIX_CALLER_KEY",
+    "AISIX_ADMIN_KEY",
+    "AISIX_DATA_DIR",
     "AISIX_LOG_FORMAT",
     "AISIX_VECTORS_DIR",
     "AISIX_CONFIG_PATH",

@@ -20,7 +20,7 @@ pub use log::{LogFormat, log_format};
 pub use observability::{
     Buckets, ClientTypeRule, Metrics, MetricsOtlp, Observability, Prometheus, Tracing, TracingOtlp,
 };
-pub use stores::{Backend, Cache, Etcd, EtcdTls, Managed, RateLimit, Redis, RedisMode};
+pub use stores::{Backend, Cache, Etcd, EtcdTls, Managed, RateLimit, Redis, RedisMode, Store};
 pub use traffic::{ClientTls, Downstream, Models, Shutdown, Upstream};
 
 /// Everything the process is told at start.
@@ -32,6 +32,7 @@ pub struct Config {
     /// Path of the database in which resources are kept and which the Admin API writes, in place of `resources_file`. Made
     /// when it is not there.
     pub store_file: Option<String>,
+    pub store: Store,
     /// Endpoint for every Bedrock guardrail; empty counts as absent.
     pub bedrock_endpoint_url: Option<String>,
     pub etcd: Etcd,

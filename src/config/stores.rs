@@ -1,9 +1,41 @@
 //! Other processes that hold state for this one.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
+use super::Config;
 use super::traffic::ClientTls;
 use crate::document::Secret;
+
+/// What holds for resources that another process keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Store {
+    /// How long it may be out of reach before `/readyz` answers 503. 0 = for ever.
+    pub contact_timeout_secs: u64,
+    /// Where a copy of what it holds is kept on this machine, to start with when it is out of reach. None =
+    /// `last-known-good.json` in the data directory, empty = no copy.
+    pub last_known_good_file: Option<String>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store { contact_timeout_secs: 300, last_known_good_file: None }
+    }
+}
+
+impl Config {
+    pub fn store_contact_timeout(&self) -> Option<Duration> {
+        let bound = self.store.contact_timeout_secs;
+        (bound > 0).then(|| Duration::from_secs(bound))
+    }
+
+    /// `store.last_known_good_file`, or what it is called in managed mode.
+    pub fn last_known_good_file(&self) -> Option<&str> {
+        self.store.last_known_good_file.as_deref().or(self.managed.snapshot_cache_path.as_deref())
+    }
+}
 
 /// Resources in etcd. Understood, but not available in this build.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -128,6 +160,7 @@ pub struct Managed {
     pub cp_ca_file: Option<String>,
     pub mtls_dir: String,
     pub dp_id_file: String,
+    /// Another name for `store.last_known_good_file`.
     pub snapshot_cache_path: Option<String>,
     /// Clamped to 5 to 300.
     pub heartbeat_interval_secs: u64,

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use super::standalone::{CallerKey, SIM_OPENAI, Standalone};
+use super::standalone::{RunKey, SIM_OPENAI, Standalone};
 use super::{Addresses, Gateway};
 
 /// What there is to say once the gateway can be used, and told to stop.
@@ -41,7 +41,7 @@ fn heading(addresses: &Addresses) -> String {
         [("proxy", addresses.proxy), ("admin", addresses.admin), ("metrics", addresses.metrics)]
     {
         if let Some(address) = address {
-            text.push_str(&format!("  {name:<9}{}\n", url(address)));
+            text.push_str(&format!("  {name:<10}{}\n", url(address)));
         }
     }
     text
@@ -61,20 +61,28 @@ fn listening(addresses: &Addresses, node: &Gateway) -> String {
         .map(|(kind, count)| format!("{count} {}", kind.replace('_', " ")))
         .collect();
     let mut text = heading(addresses);
-    text.push_str(&format!("  serving  {}\n\n", counts.join(", ")));
+    text.push_str(&format!("  serving   {}\n\n", counts.join(", ")));
     text
 }
 
 fn with_quick_start(addresses: &Addresses, standalone: &Standalone) -> String {
     let mut text = heading(addresses);
-    let (shown, pasted) = match &standalone.caller_key {
-        CallerKey::Made(key) => (key.as_str(), key.as_str()),
-        CallerKey::Brought => ("as in AISIX_CALLER_KEY", "$AISIX_CALLER_KEY"),
+    let pasted = match &standalone.caller_key {
+        RunKey::Made(key) => key.expose().to_owned(),
+        RunKey::Brought(variable, _) => format!("${variable}"),
+        RunKey::None => String::new(),
     };
-    text.push_str(&format!("\n  key      {shown}\n"));
+    text.push('\n');
+    for (label, key) in [("key", &standalone.caller_key), ("admin key", &standalone.admin_key)] {
+        match key {
+            RunKey::Made(key) => text.push_str(&format!("  {label:<10}{}\n", key.expose())),
+            RunKey::Brought(variable, _) => text.push_str(&format!("  {label:<10}as in {variable}\n")),
+            RunKey::None => {}
+        }
+    }
     for (index, (from, aliases)) in standalone.aliases.iter().enumerate() {
         let label = if index == 0 { "models" } else { "" };
-        text.push_str(&format!("  {label:<9}{}  ({from})\n", aliases.join("  ")));
+        text.push_str(&format!("  {label:<10}{}  ({from})\n", aliases.join("  ")));
     }
     let base = addresses.proxy.map(url).unwrap_or_default();
     text.push_str(&format!(

@@ -1,7 +1,8 @@
 //! Wiring: a configuration in, a running gateway out, built in plain order.
 
+mod applier;
 mod banner;
-mod loader;
+mod data;
 #[cfg(target_os = "linux")]
 mod pages;
 mod settings;
@@ -9,7 +10,7 @@ mod shutdown;
 mod standalone;
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -29,18 +30,19 @@ use crate::proxy::doors::front::Front;
 use crate::proxy::doors::listener::{self, Listener};
 use crate::proxy::doors::pingora::Door;
 use crate::proxy::doors::tls::Certificate;
-use crate::resources::Snapshot;
-use crate::store::file::FileStore;
-use crate::store::keeper::{self, Keeping};
+use crate::resources::Secret;
+use crate::store::Store;
+use crate::store::file::{FileStore, Reload};
+use crate::store::keeper::status::Status;
+use crate::store::keeper::{self, Opening};
 use crate::store::sqlite::SqliteStore;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
 use crate::upstream::transport::client::Client;
 use crate::upstream::transport::pingora::NO_ROOTS;
+use applier::Applier;
 use banner::Banner;
-use loader::{Applier, From, Loader};
 use shutdown::Signals;
-use standalone::Standalone;
 
 /// Where the resources come from.
 #[derive(Clone, Debug)]
@@ -48,7 +50,8 @@ pub enum Source {
     File(PathBuf),
     /// A database that the Admin API writes.
     Store(PathBuf),
-    /// Nothing was configured: provider keys of the environment, and the simulated provider.
+    /// Nothing was configured: a database of the user's own, with the provider keys of the environment and the simulated
+    /// provider beside it.
     Environment,
 }
 
@@ -67,64 +70,70 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     let log_drops = log.as_ref().map(AccessLog::dropped);
     let telemetry = Arc::new(Telemetry::new(Arc::clone(&metrics), log));
 
-    let standalone = match source {
-        Source::Environment => Some(standalone::start()?),
+    let mut standalone = match source {
+        Source::Environment => Some(standalone::start(&config)?),
         Source::File(_) | Source::Store(_) => None,
     };
     let trust = settings::trust(&config)?;
-    let board = Arc::new(Board::new(source.name()));
-    let applier = Applier { trust, board: Arc::clone(&board), metrics: Arc::clone(&metrics) };
-    let mut loader = Loader::new(source.loads_from(standalone.as_ref()), applier.clone());
-    let world = loader.first()?;
+    let status = Arc::<Status>::default();
+    let board = Arc::new(Board::new(Arc::clone(&status)));
     let node: Arc<Gateway> = Arc::new(Node {
         settings: settings::of(&config)?,
-        world: ArcSwap::from_pointee(world),
+        world: ArcSwap::from_pointee(applier::nothing()),
         upstream: Client::new(settings::pool(&config)),
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
     });
-    let keeping = match &source {
-        Source::Store(path) => Some(keep(path, applier, &node)?),
-        Source::File(_) | Source::Environment => None,
-    };
-    let api = Api { keys: AdminKeys::new(&config.admin.admin_keys), keeping };
+    let Opened { store, reload } = source.open()?;
+    let by_hand = reload.is_some();
+    let applier = Applier { trust, board: Arc::clone(&board), node: Arc::clone(&node), by_hand };
+    let mut opening = Opening::new(store, applier.publish());
+    opening.offered =
+        standalone.as_mut().map(|standalone| std::mem::take(&mut standalone.offered)).unwrap_or_default();
+    opening.last_known_good = data::last_known_good(&config);
+    opening.status = Arc::clone(&status);
+    let keeping = keeper::start(opening).map_err(|failure| failure.to_string())?;
+    life.watch(contact(&config, status));
+    let made = standalone.as_ref().and_then(|standalone| standalone.admin_key.secret());
+    let admin_keys: Vec<Secret> = config.admin.admin_keys.iter().cloned().chain(made).collect();
+    let api = Api { keys: AdminKeys::new(&admin_keys), keeping };
     let addresses = sockets.addresses();
     let mut server = server(&config);
     add_services(&mut server, sockets, &certificates, &config, &node, &board, api, log_drops);
     let banner = Banner { addresses, standalone, node: Arc::clone(&node) };
-    let signals = Signals::new(&config.shutdown, banner, node, loader, certificates);
+    let signals = Signals::new(&config.shutdown, banner, &node, reload, certificates);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     telemetry.flush();
     Ok(())
 }
 
-impl Source {
-    fn name(&self) -> &'static str {
-        match self {
-            Source::File(_) => "file",
-            Source::Store(_) => "sqlite",
-            Source::Environment => "environment",
-        }
-    }
+/// A store, and the way to have it read again where nothing else says that it changed.
+struct Opened {
+    store: Box<dyn Store>,
+    reload: Option<Reload>,
+}
 
-    fn loads_from(&self, standalone: Option<&Standalone>) -> From {
-        match (self, standalone) {
-            (Source::File(path), _) => From::File(FileStore::new(path)),
-            (Source::Environment, Some(standalone)) => From::standalone(standalone),
-            (Source::Environment | Source::Store(_), _) => From::Store,
+impl Source {
+    fn open(&self) -> Result<Opened, String> {
+        let database = |path: &PathBuf| SqliteStore::open(path).map_err(|failure| failure.to_string());
+        match self {
+            Source::File(path) => {
+                let store = FileStore::new(path);
+                Ok(Opened { reload: Some(store.reload()), store: Box::new(store) })
+            }
+            Source::Store(path) => Ok(Opened { store: Box::new(database(path)?), reload: None }),
+            Source::Environment => Ok(Opened { store: data::store()?, reload: None }),
         }
     }
 }
 
-/// Opens the database and puts into service what is in it, now and after every change.
-fn keep(path: &Path, applier: Applier, node: &Arc<Gateway>) -> Result<Keeping, String> {
-    let node = Arc::clone(node);
-    let publish = move |snapshot: &Arc<Snapshot>| {
-        let world = applier.apply(Arc::clone(snapshot), Some(&node.world.load()));
-        node.world.store(Arc::new(world));
-    };
-    let store = SqliteStore::open(path).map_err(|failure| failure.to_string())?;
-    keeper::start(Box::new(store), Box::new(publish)).map_err(|failure| failure.to_string())
+/// Says why the gateway is not ready once its store has been out of reach for long.
+fn contact(config: &Config, status: Arc<Status>) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
+    let bound = config.store_contact_timeout();
+    Box::new(move || {
+        let silence = status.silence().filter(|silence| bound.is_some_and(|bound| *silence > bound))?;
+        Some(format!("no contact with the store for {} s", silence.as_secs()))
+    })
 }
 
 fn server(config: &Config) -> Server {

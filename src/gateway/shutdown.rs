@@ -9,13 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
 
 use super::banner::Banner;
-use super::loader::Loader;
 use super::{Certificates, Gateway};
 use crate::config::Shutdown;
 use crate::life::Life;
+use crate::store::file::Reload;
 
 /// Waits for signals and decides what they mean.
 pub struct Signals {
@@ -24,8 +23,8 @@ pub struct Signals {
     budget: Option<Duration>,
     banner: Banner,
     life: Arc<Life>,
-    node: Arc<Gateway>,
-    loader: Mutex<Loader>,
+    /// Where somebody has to say when resources are to be read again.
+    resources: Option<Reload>,
     certificates: Certificates,
 }
 
@@ -33,8 +32,8 @@ impl Signals {
     pub fn new(
         shutdown: &Shutdown,
         banner: Banner,
-        node: Arc<Gateway>,
-        loader: Loader,
+        node: &Gateway,
+        resources: Option<Reload>,
         certificates: Certificates,
     ) -> Self {
         Signals {
@@ -42,20 +41,16 @@ impl Signals {
             budget: shutdown.stream_budget(),
             banner,
             life: Arc::clone(&node.life),
-            node,
-            loader: Mutex::new(loader),
+            resources,
             certificates,
         }
     }
 
-    async fn reload(&self) {
+    fn reload(&self) {
         if let Err(error) = self.certificates.reload() {
             tracing::warn!(%error, "reload failed");
         }
-        let mut loader = self.loader.lock().await;
-        if let Some(world) = loader.again(&self.node.world.load()) {
-            self.node.world.store(Arc::new(world));
-        }
+        self.resources.iter().for_each(Reload::ask);
     }
 
     async fn drain(&self) {
@@ -101,7 +96,7 @@ impl ShutdownSignalWatch for Signals {
         super::pages::give_back();
         loop {
             tokio::select! {
-                _ = hangup.recv() => self.reload().await,
+                _ = hangup.recv() => self.reload(),
                 _ = interrupt.recv() => return ShutdownSignal::FastShutdown,
                 _ = terminate.recv() => break,
             }

@@ -1,103 +1,133 @@
 //! The gateway without any configuration: what the environment offers, and a simulated provider.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 
-use crate::resources::{Adapter, ApiKey, Model, ProviderKey, Snapshot, SnapshotBuilder};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::resources::{ApiKey, Model, ProviderKey, Resource, Secret, kind, sha256, to_hex};
 use crate::sim;
+use crate::store::keeper::Offered;
 use crate::upstream::{PROVIDERS, Provider};
 
 /// What a start without configuration came to.
 pub struct Standalone {
-    pub snapshot: Arc<Snapshot>,
+    /// What the environment offers, and the caller key of this run.
+    pub offered: Vec<Offered>,
     /// The key callers use.
-    pub caller_key: CallerKey,
+    pub caller_key: RunKey,
+    /// The key of the Admin API.
+    pub admin_key: RunKey,
     /// Aliases by where they come from.
     pub aliases: Vec<(String, Vec<String>)>,
     /// Keeps the simulated provider running.
     _sim: sim::Handle,
 }
 
-/// The key of the only caller.
-pub enum CallerKey {
-    /// Made for this run; shown once, to the person who started it.
-    Made(String),
-    /// Brought in `AISIX_CALLER_KEY`; its owner knows it.
-    Brought,
+/// A key for this run.
+pub enum RunKey {
+    /// Made for it; shown once, to the person who started it.
+    Made(Secret),
+    /// Brought in a variable; its owner knows it.
+    Brought(&'static str, Secret),
+    /// There is nothing to use one for, or others are configured.
+    None,
 }
+
+impl RunKey {
+    fn of(variable: &'static str, prefix: &str, environment: &Environment<'_>) -> Self {
+        match environment(variable) {
+            Some(key) => RunKey::Brought(variable, Secret::new(key)),
+            None => RunKey::Made(Secret::new(format!("{prefix}{}", uuid::Uuid::new_v4().simple()))),
+        }
+    }
+
+    pub fn secret(&self) -> Option<Secret> {
+        match self {
+            RunKey::Made(key) | RunKey::Brought(_, key) => Some(key.clone()),
+            RunKey::None => None,
+        }
+    }
+}
+
+type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
 /// Starts the simulated provider and collects what the environment offers.
 ///
 /// # Errors
-/// When the simulated provider cannot be started or the environment holds something unusable.
-pub fn start() -> Result<Standalone, String> {
+/// When the simulated provider cannot be started.
+pub fn start(config: &Config) -> Result<Standalone, String> {
     let listener =
         TcpListener::bind("127.0.0.1:0").map_err(|error| format!("simulated provider: {error}"))?;
     let sim = sim::spawn(sim::Settings::default(), listener)
         .map_err(|error| format!("simulated provider: {error}"))?;
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let caller_key = match environment("AISIX_CALLER_KEY") {
-        Some(_) => CallerKey::Brought,
-        None => CallerKey::Made(format!("sk-{}", uuid::Uuid::new_v4().simple())),
+    let caller_key = RunKey::of("AISIX_CALLER_KEY", "sk-", &environment);
+    let admin_key = match config.admin.enabled && config.admin.admin_keys.is_empty() {
+        true => RunKey::of("AISIX_ADMIN_KEY", "admin-", &environment),
+        false => RunKey::None,
     };
-    let plaintext = match &caller_key {
-        CallerKey::Made(key) => key.clone(),
-        CallerKey::Brought => environment("AISIX_CALLER_KEY").unwrap_or_default(),
-    };
-    let mut caller = ApiKey::new(&plaintext, &["*"]);
-    caller.display_name = Some("standalone".into());
-    let builder = Snapshot::builder().generation(1).add_api_key(caller, "standalone");
-    let (builder, aliases) = add_providers(builder, &format!("http://{}", sim.addr()), &environment);
-    let snapshot = builder.build().map_err(|problems| problems.to_string())?;
-    Ok(Standalone { snapshot: Arc::new(snapshot), caller_key, aliases, _sim: sim })
+    let (mut offered, aliases) = offers(&format!("http://{}", sim.addr()), &environment);
+    let hash = caller_key.secret().map(|key| to_hex(&sha256(key.expose().as_bytes())));
+    let row = json!({"display_name": "standalone", "key_hash": hash, "allowed_models": ["*"]});
+    offered.extend(offer::<ApiKey>(row));
+    Ok(Standalone { offered, caller_key, admin_key, aliases, _sim: sim })
+}
+
+fn offer<R: Resource>(body: Value) -> Option<Offered> {
+    Some(Offered { kind: kind(R::COLLECTION)?, body })
 }
 
 type Aliases = Vec<(String, Vec<String>)>;
 
-fn add_providers(
-    mut builder: SnapshotBuilder,
-    sim: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> (SnapshotBuilder, Aliases) {
+/// Provider keys first: models name them.
+fn offers(sim: &str, environment: &Environment<'_>) -> (Vec<Offered>, Aliases) {
+    let mut offered = Vec::new();
     let mut aliases = vec![(SIMULATED.to_owned(), vec![SIM_OPENAI.to_owned(), SIM_ANTHROPIC.to_owned()])];
-    for (alias, adapter, base) in [
-        (SIM_OPENAI, Adapter::OpenAi, format!("{sim}/v1")),
-        (SIM_ANTHROPIC, Adapter::Anthropic, sim.to_owned()),
-    ] {
-        let mut key = ProviderKey::new(alias, SIMULATED, SIMULATED);
-        key.adapter = Some(adapter);
-        key.api_base = Some(base);
-        builder = builder
-            .add_provider_key(key, alias)
-            .add_model(Model::direct(alias, SIMULATED, alias, alias), alias);
+    for (alias, adapter, base) in
+        [(SIM_OPENAI, "openai", format!("{sim}/v1")), (SIM_ANTHROPIC, "anthropic", sim.to_owned())]
+    {
+        let key = json!({
+            "display_name": alias, "provider": SIMULATED, "api_key": SIMULATED, "adapter": adapter, "api_base": base,
+        });
+        offered.extend(offer::<ProviderKey>(key));
+        offered.extend(offer::<Model>(model(alias, SIMULATED, alias, alias)));
     }
     for provider in PROVIDERS {
         let Some(key) = found(provider, environment) else { continue };
-        builder = builder.add_provider_key(key, provider.label);
+        offered.extend(offer::<ProviderKey>(key));
         for alias in provider.aliases {
             let upstream =
                 alias.strip_prefix(provider.label).and_then(|rest| rest.strip_prefix('/')).unwrap_or(alias);
-            builder =
-                builder.add_model(Model::direct(alias, provider.label, upstream, provider.label), *alias);
+            offered.extend(offer::<Model>(model(alias, provider.label, upstream, provider.label)));
         }
         aliases.push((
             provider.label.to_owned(),
             provider.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
         ));
     }
-    (builder, aliases)
+    (offered, aliases)
+}
+
+fn model(alias: &str, provider: &str, upstream: &str, key: &str) -> Value {
+    json!({"display_name": alias, "provider": provider, "model_name": upstream, "provider_key": key})
 }
 
 /// A vendor counts as found when its key is set, or its address where no key is needed.
-fn found(provider: &Provider, environment: &dyn Fn(&str) -> Option<String>) -> Option<ProviderKey> {
+fn found(provider: &Provider, environment: &Environment<'_>) -> Option<Value> {
     let secret = provider.key_env.iter().find_map(|name| environment(name));
     let base = environment(provider.base_env);
     let needs_key = provider.base.is_some();
     if needs_key && secret.is_none() || !needs_key && base.is_none() {
         return None;
     }
-    let mut key = ProviderKey::new(provider.label, provider.label, secret.as_deref().unwrap_or(NO_KEY));
-    key.api_base = base.map(|base| if needs_key { base } else { with_version(&base) });
+    let base = base.map(|base| if needs_key { base } else { with_version(&base) });
+    let mut key = json!({
+        "display_name": provider.label, "provider": provider.label, "api_key": secret.as_deref().unwrap_or(NO_KEY),
+    });
+    if let Some(base) = base {
+        key["api_base"] = base.into();
+    }
     Some(key)
 }
 
@@ -120,17 +150,30 @@ const NO_KEY: &str = "none";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn built(pairs: &[(&str, &str)]) -> Snapshot {
+    use super::*;
+    use crate::resources::Snapshot;
+    use crate::store::Failure;
+    use crate::store::absent::Absent;
+    use crate::store::keeper::{self, Opening};
+
+    /// What is served when a store that holds nothing is opened with what this environment offers.
+    fn served(pairs: &[(&str, &str)]) -> Arc<Snapshot> {
         let environment =
             |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        add_providers(Snapshot::builder(), "http://127.0.0.1:1", &environment).0.build().expect("sound")
+        let (told, heard) = std::sync::mpsc::channel();
+        let publish = move |snapshot: &Arc<Snapshot>| told.send(Arc::clone(snapshot)).expect("it is heard");
+        let store = Absent { name: "environment", why: Failure::ReadOnly(String::new()) };
+        let mut opening = Opening::new(Box::new(store), Box::new(publish));
+        opening.offered = offers("http://127.0.0.1:1", &environment).0;
+        keeper::start(opening).map(drop).expect("nothing can fail");
+        heard.recv().expect("the first snapshot")
     }
 
     #[test]
     fn providers_of_the_environment_become_aliases() {
-        let snapshot = built(&[("OPENAI_API_KEY", "sk-x"), ("OLLAMA_BASE_URL", "http://localhost:11434")]);
+        let snapshot = served(&[("OPENAI_API_KEY", "sk-x"), ("OLLAMA_BASE_URL", "http://localhost:11434")]);
         let upstream = |alias: &str| {
             let found = snapshot.model(alias)?;
             Some(found.model.upstream_model(found.captured.as_deref()).into_owned())

@@ -55,6 +55,14 @@ pub enum Breach {
 }
 
 impl Breach {
+    /// Is it with a row for which this holds?
+    pub fn is_with(&self, holds: impl Fn(&Entry) -> bool) -> bool {
+        match self {
+            Breach::SameName { other } | Breach::Same { other, .. } => holds(other),
+            Breach::Reference(_) => false,
+        }
+    }
+
     /// The breach in words; `call` says how the other row is called.
     pub fn fault(&self, call: impl Fn(&Entry) -> String) -> Fault {
         match self {

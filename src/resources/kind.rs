@@ -100,6 +100,8 @@ pub struct Read {
     pub faults: Vec<Fault>,
     /// Members nobody knows. A write with them is refused, a stored row is served without them.
     pub unknown: Vec<Fault>,
+    /// Is each member as it may be, and wrong only what they mean together?
+    pub only_together: bool,
 }
 
 /// A [`Resource`] whose type is forgotten.
@@ -153,6 +155,7 @@ impl Kind {
         let whole = if read.faults.is_empty() { read.row.as_ref() } else { None };
         let together = whole.map(|row| row.faults()).unwrap_or_default();
         add(&mut read.faults, self.bounds().breaches(body));
+        read.only_together = read.faults.is_empty();
         add(&mut read.faults, together);
         read.faults.sort();
         read.row = read.row.filter(|_| read.faults.is_empty());
@@ -234,7 +237,7 @@ fn decode_row<R: Resource>(body: &Value, id: &str) -> Read {
         row.identified(id);
         Arc::new(row) as Arc<dyn AnyRow>
     });
-    Read { row, faults: decoded.faults, unknown: decoded.unknown }
+    Read { row, faults: decoded.faults, unknown: decoded.unknown, only_together: false }
 }
 
 /// The name of the row of a collection of one, from which its id is derived.

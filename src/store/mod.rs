@@ -1,6 +1,7 @@
 //! Where resources are kept, and how a change to them becomes known. One trait: nobody else can tell a file from a
 //! database on this machine or a cluster of them.
 
+pub mod absent;
 pub mod file;
 pub mod keeper;
 pub mod sqlite;
@@ -24,6 +25,13 @@ pub struct Stored {
     pub revision: u64,
 }
 
+impl Stored {
+    /// Collection and id.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.collection, &self.id)
+    }
+}
+
 /// Debug shows no body, which may hold credentials.
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,8 +43,47 @@ impl fmt::Debug for Stored {
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     pub rows: Vec<Stored>,
+    /// What is there and is no row, or none that can be read.
+    pub unreadable: Vec<Unreadable>,
     /// Rises with every write; 0 before the first.
     pub revision: u64,
+}
+
+/// Something in a store that cannot even be handed on as a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// As much of a collection and an id as can be made out.
+    pub collection: String,
+    pub id: String,
+    pub flaw: Flaw,
+    /// In words, without anything of what is in it.
+    pub why: String,
+}
+
+/// Why something a store holds is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flaw {
+    /// It stands where no row can stand.
+    BadKey,
+    NotJson,
+    /// Of a kind that this version does not know.
+    UnknownKind,
+    /// A member is missing, of the wrong type, or out of bounds.
+    Schema,
+    /// Each member may be, but not all of them together.
+    Meaning,
+}
+
+impl Flaw {
+    pub fn name(self) -> &'static str {
+        match self {
+            Flaw::BadKey => "bad_key",
+            Flaw::NotJson => "non_json",
+            Flaw::UnknownKind => "unknown_kind",
+            Flaw::Schema => "schema_failed",
+            Flaw::Meaning => "parse_failed",
+        }
+    }
 }
 
 /// What became of a row.
@@ -44,6 +91,7 @@ pub struct Rows {
 pub enum Event {
     Put(Stored),
     Gone { collection: String, id: String },
+    Unreadable(Unreadable),
 }
 
 /// Events that belong together, and the revision they lead to.
@@ -107,7 +155,11 @@ pub enum Failure {
     /// Events up to this revision are no longer known: load everything anew.
     Compacted,
     /// This store takes no writes; why, and what to do instead.
-    ReadOnly(&'static str),
+    ReadOnly(String),
+    /// What it holds is wrong and taken as a whole or not at all: a line for everything that is wrong.
+    Invalid(String),
+    /// Another process has it.
+    InUse(String),
     /// It cannot be reached or read. Words for the operator, without secrets.
     Unavailable(String),
     /// What it holds is damaged; with a hint how to recover.
@@ -119,8 +171,11 @@ impl fmt::Display for Failure {
         match self {
             Failure::Overtaken => f.write_str("something else was written meanwhile"),
             Failure::Compacted => f.write_str("the store no longer knows what changed since"),
-            Failure::ReadOnly(why) => f.write_str(why),
-            Failure::Unavailable(why) | Failure::Corrupt(why) => f.write_str(why),
+            Failure::ReadOnly(why)
+            | Failure::Invalid(why)
+            | Failure::InUse(why)
+            | Failure::Unavailable(why)
+            | Failure::Corrupt(why) => f.write_str(why),
         }
     }
 }
@@ -130,13 +185,25 @@ impl std::error::Error for Failure {}
 /// A place where resources are kept. Called from one task, which may be blocked.
 #[async_trait]
 pub trait Store: Send {
-    /// `sqlite`, `etcd`
+    /// `file`, `sqlite`, `etcd`
     fn name(&self) -> &'static str;
 
-    /// Everything there is.
+    /// Tells it from other stores of its sort, without secrets: what was once in another one is not taken for its own.
+    fn identity(&self) -> String {
+        self.name().to_owned()
+    }
+
+    /// Does another process keep it, so that it can be out of reach? Then `changes` answers at least every few seconds
+    /// while there is contact, with no events if there were none, and with a failure when contact is lost.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// Everything there is. Called first, and whenever what came between cannot be told.
     async fn load(&mut self) -> Result<Rows, Failure>;
 
-    /// What happened after a revision; waits until something did. May be dropped while it waits.
+    /// What happened after a revision; waits until something did. May be dropped while it waits, and is then called again.
+    /// [`Failure::Invalid`] refuses what came and changes nothing; after every other failure all is loaded anew.
     async fn changes(&mut self, after: u64) -> Result<Batch, Failure>;
 
     /// Writes, durably once this returns; the revision of the write.

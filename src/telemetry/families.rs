@@ -68,6 +68,9 @@ pub(super) const CONFIG_LAST_OK: usize = 18;
 pub(super) const LOG_DROPS: usize = 19;
 pub(super) const PANICS: usize = 20;
 pub(super) const BODY_LIMIT: usize = 21;
+pub(super) const CONFIG_OBSERVED: usize = 22;
+pub(super) const CONFIG_CONNECTED: usize = 23;
+pub(super) const CONFIG_REJECTED: usize = 24;
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
@@ -144,7 +147,7 @@ pub static FAMILIES: &[Family] = &[
         &[],
         "Configurations refused; the last good one kept serving.",
     ),
-    family("aisix_config_applied_revision", Gauge, &[], "Generation of the configuration in force."),
+    family("aisix_config_applied_revision", Gauge, &[], "Revision of the configuration in force."),
     family(
         "aisix_config_last_reload_successful",
         Gauge,
@@ -164,6 +167,19 @@ pub static FAMILIES: &[Family] = &[
         &["endpoint", "inbound_protocol", "outcome"],
         "Bodies beyond the limit, by how reading the rest away ended.",
     ),
+    family(
+        "aisix_config_observed_revision",
+        Gauge,
+        &[],
+        "Newest revision that the store of the configuration has told of.",
+    ),
+    family(
+        "aisix_config_source_connected",
+        Gauge,
+        &[],
+        "1 while the store of the configuration is in reach.",
+    ),
+    family("aisix_config_rejected_resources", Gauge, &[], "Stored rows that cannot be served as they are."),
 ];
 
 /// The reference page of all families.

@@ -18,11 +18,28 @@ enum Series {
     Histogram(HistogramVec),
 }
 
+/// What is known of the configuration, as far as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration {
+    /// In force, and newest that was told of.
+    pub revision: u64,
+    pub observed: u64,
+    /// Attempts that succeeded, the first one among them, and that failed.
+    pub applied: u64,
+    pub failures: u64,
+    pub last_was_good: bool,
+    /// Is its store in reach?
+    pub connected: bool,
+    /// Rows that cannot be served as they are.
+    pub rejected: usize,
+}
+
 /// All series of this process.
 pub struct Metrics {
     registry: Registry,
     series: Vec<Series>,
-    log_drops: Mutex<u64>,
+    /// Held by whoever brings counters up to totals kept elsewhere.
+    totals: Mutex<()>,
     /// Tells several instances of one process apart.
     identity: u64,
 }
@@ -37,7 +54,7 @@ impl Metrics {
         let series = FAMILIES.iter().map(|family| register(&registry, family)).collect::<Result<_, _>>()?;
         static INSTANCES: AtomicU64 = AtomicU64::new(0);
         let identity = INSTANCES.fetch_add(1, Ordering::Relaxed);
-        Ok(Metrics { registry, series, log_drops: Mutex::new(0), identity })
+        Ok(Metrics { registry, series, totals: Mutex::new(()), identity })
     }
 
     /// Counts one finished request.
@@ -126,17 +143,23 @@ impl Metrics {
         self.gauge(families::IN_FLIGHT).dec();
     }
 
-    /// A configuration was applied (`Some(generation)`) or refused.
-    pub fn config_loaded(&self, generation: Option<u64>) {
-        self.gauge(families::CONFIG_LAST_OK).set(i64::from(generation.is_some()));
-        match generation {
-            Some(generation) => {
-                self.gauge(families::CONFIG_REVISION).set(i64::try_from(generation).unwrap_or(i64::MAX));
-                if generation > 1 {
-                    self.counter(families::CONFIG_RELOADS, &[], 1);
-                }
-            }
-            None => self.counter(families::CONFIG_RELOAD_FAILURES, &[], 1),
+    /// Brings what is counted of configurations up to what is known.
+    pub fn configuration(&self, known: &Configuration) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.gauge(families::CONFIG_LAST_OK).set(i64::from(known.last_was_good));
+        self.gauge(families::CONFIG_REVISION).set(number(known.revision));
+        self.gauge(families::CONFIG_OBSERVED).set(number(known.observed));
+        self.gauge(families::CONFIG_CONNECTED).set(i64::from(known.connected));
+        self.gauge(families::CONFIG_REJECTED).set(number(known.rejected as u64));
+        self.bring_up(families::CONFIG_RELOADS, known.applied.saturating_sub(1));
+        self.bring_up(families::CONFIG_RELOAD_FAILURES, known.failures);
+    }
+
+    /// Brings a counter that is kept elsewhere up to its total.
+    fn bring_up(&self, family: usize, total: u64) {
+        let Some(counter) = self.find_counter(family, &[]) else { return };
+        if let Ok(_alone) = self.totals.lock() {
+            counter.inc_by(total.saturating_sub(counter.get()));
         }
     }
 
@@ -147,10 +170,7 @@ impl Metrics {
 
     /// Brings the counter of dropped log lines up to `total`.
     pub fn log_drops(&self, total: u64) {
-        if let Ok(mut known) = self.log_drops.lock() {
-            self.counter(families::LOG_DROPS, &[], total.saturating_sub(*known));
-            *known = total.max(*known);
-        }
+        self.bring_up(families::LOG_DROPS, total);
     }
 
     /// Everything in the text format 0.0.4.

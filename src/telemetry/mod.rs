@@ -8,7 +8,7 @@ mod metrics;
 mod record;
 
 pub use families::{FAMILIES, Family, FamilyKind, reference_page};
-pub use metrics::Metrics;
+pub use metrics::{Configuration, Metrics};
 pub use record::{Attempt, Record, TokenCounts};
 
 use std::sync::Arc;

@@ -7,6 +7,8 @@
 
 /// The Admin API over a database.
 mod admin;
+/// The Admin API over a resources file.
+mod admin_file;
 /// Credentials and what each key may use.
 mod auth;
 /// A slow reader slows the upstream down instead of filling memory.
@@ -66,3 +68,5 @@ mod tls;
 mod upstream_h2;
 /// Start without any configuration.
 mod zero_config;
+/// What a start without configuration keeps.
+mod zero_config_store;

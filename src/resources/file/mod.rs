@@ -29,6 +29,30 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     generation: u64,
 ) -> Result<Snapshot, Problems> {
+    let rows = checked(text, file, env)?;
+    let builder = Snapshot::builder().generation(generation).hash(digest(&rows));
+    let entries = rows.iter().map(|row| {
+        let mut entry = row.entry();
+        entry.row = row.kind.admit(&entry.id, &Value::Object(row.body.clone())).row;
+        entry
+    });
+    Ok(entries.fold(builder, |builder, entry| builder.add_entry(entry)).assemble())
+}
+
+/// The same as rows that could be stored: collection, id and body of each.
+///
+/// # Errors
+/// As [`load`].
+pub fn rows(
+    text: &str,
+    file: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<(&'static str, String, Value)>, Problems> {
+    let rows = checked(text, file, env)?.into_iter();
+    Ok(rows.map(|row| (row.kind.collection, row.id(), Value::Object(row.body))).collect())
+}
+
+fn checked(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Row>, Problems> {
     let document = Document::read(text, Format::Yaml, file)?;
     let mut loader = Loader { file, document: &document, problems: Vec::new(), failed: HashSet::new() };
     let mut rows = loader.rows(env);
@@ -36,8 +60,7 @@ pub fn load(
     let entries = loader.entries(&rows);
     loader.check(&entries);
     Problems::from(loader.problems).or(())?;
-    let builder = Snapshot::builder().generation(generation).hash(digest(&rows));
-    Ok(entries.into_iter().fold(builder, |builder, (_, entry)| builder.add_entry(entry)).assemble())
+    Ok(rows)
 }
 
 struct Loader<'a> {

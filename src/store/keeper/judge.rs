@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::apply::name;
+use super::offered::BEHIND_STORED;
 use super::{Delete, Intent, Keeper, Outcome, Precondition, Put, Refusal};
 use crate::resources::reference::Names;
 use crate::resources::{Breach, Entry};
@@ -49,6 +50,9 @@ impl Keeper {
     fn judge(&mut self, intent: &Intent) -> Result<Judged, Refusal> {
         let mut judged = Judged::default();
         for delete in &intent.deletes {
+            if self.is_offered(&(delete.kind.collection, delete.id.clone())) {
+                return Err(Refusal::Offered);
+            }
             let before = masked(delete.kind, self.present(delete)?.body.clone());
             judged.deletes.push((delete.kind.collection, delete.id.clone(), before));
         }
@@ -80,7 +84,8 @@ impl Keeper {
     /// What is wrong with the new rows beside the others.
     fn clash(&self, judged: &Judged) -> Option<Refusal> {
         for ready in &judged.puts {
-            let breaches = self.catalog.breaches(&ready.entry);
+            let mut breaches = self.catalog.breaches(&ready.entry);
+            breaches.retain(|breach| !breach.is_with(|other| other.order == BEHIND_STORED));
             let taken = breaches.iter().find(|breach| !matches!(breach, Breach::Reference(_)));
             if let Some(taken) = taken {
                 let call = |other: &Entry| format!("the {} {:?}", other.kind.title, other.name);
@@ -97,7 +102,9 @@ impl Keeper {
     /// Rows that named one of these and name nothing now.
     fn broken<'e>(&self, former: impl Iterator<Item = &'e Entry>) -> Vec<(String, String)> {
         let referrers = former.flat_map(|entry| self.catalog.referrers(entry));
-        let dangling = referrers.filter(|entry| {
+        // What is offered is written anew with the names it knows.
+        let stored = referrers.filter(|entry| entry.order != BEHIND_STORED);
+        let dangling = stored.filter(|entry| {
             self.catalog.breaches(entry).iter().any(|breach| matches!(breach, Breach::Reference(_)))
         });
         let mut named: Vec<_> =
@@ -118,7 +125,13 @@ impl Keeper {
         let id_of = |collection: &'static str, name: &str| self.catalog.id_of(collection, name);
         let known = |collection: &'static str| self.catalog.names(collection);
         let names = Names { id_of: &id_of, known: &known, env: &|_| None };
-        let there = put.id.as_deref().and_then(|id| self.get(put.kind, id));
+        let id = put.id.clone().or_else(|| self.place_of_offered(put));
+        let there = id.as_deref().and_then(|id| self.get(put.kind, id)).filter(|row| row.revision > 0);
+        if there.is_none()
+            && put.id.as_deref().is_some_and(|id| self.is_offered(&(put.kind.collection, id.to_owned())))
+        {
+            return Err(Refusal::Offered);
+        }
         check(put.only_if, there)?;
         let mut body = put.body.clone();
         put.kind.respell(&mut body);
@@ -131,7 +144,7 @@ impl Keeper {
             put.kind.unmask(&mut body, &there.body);
         }
         without_nulls(&mut body);
-        let id = put.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
         if let Value::Object(members) = &mut body {
             put.kind.desugar(members, &names).map_err(|fault| Refusal::Invalid(vec![fault]))?;
         }

@@ -3,45 +3,93 @@
 
 mod apply;
 mod judge;
+mod last_known_good;
+mod offered;
+pub mod status;
 mod task;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Audit, Failure, Rows, Store, Stored};
+use super::{Audit, Failure, Flaw, Rows, Store, Stored};
 use crate::document::Fault;
+use crate::resources::shards::Shards;
 use crate::resources::{Catalog, Kind, Snapshot};
+use last_known_good::Saver;
+pub use offered::Offered;
+use status::Status;
 pub use task::{Keeping, start};
 
 /// Takes a snapshot into service.
 pub type Publish = Box<dyn Fn(&Arc<Snapshot>) + Send>;
 
+/// Collection and id.
+pub type Key = (&'static str, String);
+
+/// What a keeper begins with.
+pub struct Opening {
+    pub store: Box<dyn Store>,
+    pub publish: Publish,
+    /// Rows beside those of the store.
+    pub offered: Vec<Offered>,
+    /// Where a copy of what a remote store holds is kept on disk, to begin with when the store is out of reach.
+    pub last_known_good: Option<PathBuf>,
+    /// Where others read what is known.
+    pub status: Arc<Status>,
+}
+
+impl Opening {
+    pub fn new(store: Box<dyn Store>, publish: Publish) -> Self {
+        Opening { store, publish, offered: Vec::new(), last_known_good: None, status: Arc::default() }
+    }
+}
+
 /// All that is known of what the store holds.
 pub struct Keeper {
     store: Box<dyn Store>,
+    is_remote: bool,
+    /// Before `publish`, so that whoever sees the end of that finds the last copy written.
+    saver: Option<Saver>,
     publish: Publish,
-    /// As stored, by collection and id.
-    rows: BTreeMap<(&'static str, String), Stored>,
+    status: Arc<Status>,
+    offered: Vec<Offered>,
+    /// Earlier forms of rows, from before the start, for those that the first look finds unreadable.
+    pinned: Vec<Stored>,
+    /// As stored, and with revision 0 as offered.
+    rows: Shards<Key, Arc<Stored>>,
+    /// The rows in the order in which they are listed.
+    order: BTreeSet<Key>,
     /// Those of the rows that can be served. A row whose new form cannot be read keeps its former one.
     catalog: Catalog,
     /// Rows that cannot be read, and why.
-    rejected: BTreeMap<(String, String), Rejected>,
+    rejected: Shards<(String, String), Rejected>,
+    /// Members nobody knows: where, in how many rows, and which they are in each.
+    unknown: Arc<BTreeMap<(&'static str, String), usize>>,
+    unknown_of: HashMap<Key, Vec<String>>,
+    /// Did what is said about rows change, apart from the rows themselves?
+    stirred: bool,
     snapshot: Arc<Snapshot>,
     revision: u64,
     /// Snapshots published.
     published: u64,
 }
 
-/// A row that is stored and not served as it is stored.
+/// Something in the store that is not served as it is there.
 #[derive(Clone, Debug)]
 pub struct Rejected {
+    pub flaw: Flaw,
     pub faults: Vec<Fault>,
     pub since: SystemTime,
-    /// Is an earlier form of it served?
-    pub pinned: bool,
+    /// When it was told last.
+    pub seen: SystemTime,
+    /// None where it could not be read at all.
+    pub stored: Option<Arc<Stored>>,
+    /// The earlier form of it that is served.
+    pub pinned: Option<Arc<Stored>>,
 }
 
 /// What an operator wants to be different. Holds credentials, so nothing prints it.
@@ -108,6 +156,8 @@ pub enum Refusal {
     Invalid(Vec<Fault>),
     /// It would be there twice.
     Taken(String),
+    /// It comes from the environment of the process, not from the store.
+    Offered,
     /// Others name it: collection and name of each.
     Referenced(Vec<(String, String)>),
     Store(Failure),
@@ -118,40 +168,49 @@ impl Keeper {
     ///
     /// # Errors
     /// The store cannot be read. Single rows that cannot be read are no failure.
-    pub async fn open(mut store: Box<dyn Store>, publish: Publish) -> Result<Self, Failure> {
-        let rows = store.load().await?;
-        let mut keeper = Keeper {
-            store,
-            publish,
-            rows: BTreeMap::new(),
-            catalog: Catalog::default(),
-            rejected: BTreeMap::new(),
-            snapshot: Arc::new(Snapshot::empty()),
-            revision: 0,
-            published: 0,
-        };
+    pub async fn open(store: Box<dyn Store>, publish: Publish) -> Result<Self, Failure> {
+        let mut keeper = Keeper::new(Opening::new(store, publish));
+        let rows = keeper.store.load().await?;
         keeper.take_all(rows);
         Ok(keeper)
     }
 
-    /// Where the store is called from.
-    pub fn source(&self) -> &'static str {
-        self.store.name()
+    /// A keeper that has nothing yet.
+    fn new(opening: Opening) -> Self {
+        let Opening { store, publish, offered, last_known_good, status } = opening;
+        let is_remote = store.is_remote();
+        status.begin(store.name(), is_remote);
+        let saver = last_known_good.filter(|_| is_remote).map(|path| Saver::start(path, store.identity()));
+        Keeper {
+            store,
+            is_remote,
+            publish,
+            status,
+            offered,
+            saver,
+            pinned: Vec::new(),
+            rows: Shards::default(),
+            order: BTreeSet::new(),
+            catalog: Catalog::default(),
+            rejected: Shards::default(),
+            unknown: Arc::default(),
+            unknown_of: HashMap::new(),
+            stirred: false,
+            snapshot: Arc::new(Snapshot::empty()),
+            revision: 0,
+            published: 0,
+        }
     }
 
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    pub fn rejected(&self) -> &BTreeMap<(String, String), Rejected> {
-        &self.rejected
-    }
-
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
     }
 
-    /// The rows of a kind, by id, from behind an id.
+    /// The rows of a kind, by id, from behind an id. What is offered has revision 0.
     pub fn list<'k>(
         &'k self,
         kind: &Kind,
@@ -159,17 +218,18 @@ impl Keeper {
     ) -> impl Iterator<Item = &'k Stored> + use<'k> {
         let collection = kind.collection;
         let from = (collection, after.map(|id| format!("{id}\0")).unwrap_or_default());
-        let rows = self.rows.range(from..);
-        rows.take_while(move |((of, _), _)| *of == collection).map(|(_, row)| row)
+        let keys = self.order.range(from..).take_while(move |(of, _)| *of == collection);
+        keys.filter_map(|key| Some(&**self.rows.get(key)?))
     }
 
-    /// All rows, by collection and id.
+    /// All rows of the store, by collection and id.
     pub fn rows(&self) -> impl Iterator<Item = &Stored> {
-        self.rows.values()
+        let rows = self.order.iter().filter_map(|key| Some(&**self.rows.get(key)?));
+        rows.filter(|row| row.revision > 0)
     }
 
     pub fn get(&self, kind: &Kind, id: &str) -> Option<&Stored> {
-        self.rows.get(&(kind.collection, id.to_owned()))
+        self.rows.get(&(kind.collection, id.to_owned())).map(|row| &**row)
     }
 
     /// The audit log, latest first.
@@ -188,3 +248,6 @@ impl Keeper {
         self.store.at(revision).await
     }
 }
+
+#[cfg(test)]
+mod tests;

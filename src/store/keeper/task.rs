@@ -1,13 +1,16 @@
 //! The one task in which a keeper lives, and how the others talk to it.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Keeper, Publish};
-use crate::store::{Failure, Store};
+use super::last_known_good::Kept;
+use super::{Keeper, Opening};
+use crate::store::absent::Absent;
+use crate::store::{Batch, Event, Failure, Rows, Store};
 
 /// What somebody wants of the keeper.
 type Errand = Box<dyn for<'k> FnOnce(&'k mut Keeper) -> Pin<Box<dyn Future<Output = ()> + 'k>> + Send>;
@@ -37,11 +40,12 @@ impl Keeping {
     }
 }
 
-/// Opens a store and keeps it, on a thread of its own. Returns when the first snapshot is published.
+/// Opens a store and keeps it, on a thread of its own. Returns when the first snapshot is published: that of the last
+/// known good configuration, if the store is out of reach and there is one.
 ///
 /// # Errors
 /// The store cannot be read, or no thread can be had.
-pub fn start(store: Box<dyn Store>, publish: Publish) -> Result<Keeping, Failure> {
+pub fn start(opening: Opening) -> Result<Keeping, Failure> {
     let (errands, waiting) = mpsc::channel(MOST_WAITING);
     let (opened, outcome) = std::sync::mpsc::channel();
     let run = move || {
@@ -51,10 +55,11 @@ pub fn start(store: Box<dyn Store>, publish: Publish) -> Result<Keeping, Failure
             Err(error) => return drop(opened.send(Err(Failure::Unavailable(error.to_string())))),
         };
         runtime.block_on(async move {
-            match Keeper::open(store, publish).await {
-                Ok(keeper) => {
+            let mut keeper = Keeper::new(opening);
+            match keeper.begin().await {
+                Ok(loading) => {
                     let _ = opened.send(Ok(()));
-                    keep(keeper, waiting).await;
+                    keep(keeper, loading, waiting).await;
                 }
                 Err(failure) => drop(opened.send(Err(failure))),
             }
@@ -69,36 +74,170 @@ pub fn start(store: Box<dyn Store>, publish: Publish) -> Result<Keeping, Failure
     Ok(Keeping { errands })
 }
 
+/// The store again, and what was seen.
+type Looked = (Box<dyn Store>, Result<Rows, Failure>);
+
+/// A look at all that a store holds, which takes the store along: what is asked of the keeper meanwhile does not wait
+/// for a store that may be out of reach.
+pub(super) struct Loading {
+    look: Pin<Box<dyn Future<Output = Looked>>>,
+    /// Looks that failed before this one.
+    failed: u32,
+}
+
+impl Loading {
+    fn of(keeper: &mut Keeper, failed: u32, why: Failure) -> Self {
+        let away = Absent { name: keeper.store.name(), why };
+        let mut store = std::mem::replace(&mut keeper.store, Box::new(away));
+        let pause = pause(failed);
+        let look = Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            let rows = store.load().await;
+            (store, rows)
+        });
+        Loading { look, failed }
+    }
+}
+
 /// Runs errands and takes in changes, until nobody can ask for anything any more.
-async fn keep(mut keeper: Keeper, mut errands: mpsc::Receiver<Errand>) {
+async fn keep(mut keeper: Keeper, mut loading: Option<Loading>, mut errands: mpsc::Receiver<Errand>) {
     loop {
         let revision = keeper.revision;
-        tokio::select! {
-            biased;
-            errand = errands.recv() => match errand {
-                Some(errand) => errand(&mut keeper).await,
-                None => return,
+        let errand = match &mut loading {
+            None => tokio::select! {
+                biased;
+                errand = errands.recv() => errand,
+                changes = keeper.store.changes(revision) => {
+                    loading = keeper.hear(changes).await;
+                    continue;
+                }
             },
-            changes = keeper.store.changes(revision) => match changes {
-                Ok(batch) => keeper.take(batch),
-                Err(failure) => recover(&mut keeper, &failure).await,
+            Some(Loading { look, failed }) => tokio::select! {
+                biased;
+                errand = errands.recv() => errand,
+                (store, rows) = look => {
+                    keeper.store = store;
+                    let failed = *failed;
+                    loading = keeper.looked(rows, failed);
+                    continue;
+                }
             },
+        };
+        match errand {
+            Some(errand) => errand(&mut keeper).await,
+            None => return,
         }
     }
 }
 
-/// Loads everything anew. What is served stays until that succeeds.
-async fn recover(keeper: &mut Keeper, failure: &Failure) {
-    tracing::warn!(%failure, "changes of the configuration cannot be followed; loading all of it");
-    match keeper.store.load().await {
-        Ok(rows) => keeper.take_all(rows),
-        Err(failure) => {
-            tracing::error!(%failure, "the configuration cannot be loaded; what is served stays");
-            tokio::time::sleep(BETWEEN_LOADS).await;
+impl Keeper {
+    /// Publishes the first snapshot. What is still loading is returned: then the last known good one is served.
+    pub(super) async fn begin(&mut self) -> Result<Option<Loading>, Failure> {
+        let Some(kept) = self.saver.as_ref().and_then(|saver| saver.read()) else {
+            let rows = self.store.load().await?;
+            self.take_all(rows);
+            return Ok(None);
+        };
+        let away = Failure::Unavailable(AWAY.to_owned());
+        let mut loading = Loading::of(self, 0, away.clone());
+        let why = match tokio::time::timeout(PATIENCE, &mut loading.look).await {
+            Ok((store, Ok(rows))) => {
+                self.store = store;
+                self.pinned = kept.pinned;
+                self.take_all(rows);
+                return Ok(None);
+            }
+            Ok((store, Err(failure))) => {
+                self.store = store;
+                loading = Loading::of(self, 1, away);
+                failure
+            }
+            Err(_) => away,
+        };
+        self.status.failed(&why);
+        tracing::error!(
+            why = why.to_string(),
+            revision = kept.rows.revision,
+            rows = kept.rows.rows.len(),
+            "the store is out of reach: the last known good configuration is served until it answers"
+        );
+        self.restore(kept);
+        Ok(Some(loading))
+    }
+
+    /// Serves what was good when the store was last in reach. Its revision is the start of nothing: the store is
+    /// loaded before its changes are followed or anything is written.
+    fn restore(&mut self, kept: Kept) {
+        self.revision = kept.rows.revision;
+        self.status.edit(|facts| facts.from_last_known_good = true);
+        let rows = kept.pinned.into_iter().chain(kept.rows.rows);
+        self.publish_after(rows.map(Event::Put).collect());
+    }
+
+    /// Takes in what the store said, or begins to load all of it.
+    async fn hear(&mut self, changes: Result<Batch, Failure>) -> Option<Loading> {
+        match changes {
+            Ok(batch) => {
+                self.take(batch);
+                None
+            }
+            Err(Failure::Invalid(problems)) => {
+                self.refuse(problems);
+                None
+            }
+            Err(Failure::Compacted) => {
+                tracing::info!("the store no longer knows what changed; loading all of it");
+                let rows = self.store.load().await;
+                self.looked(rows, 0)
+            }
+            Err(failure) => Some(self.lose(failure, 0)),
         }
+    }
+
+    /// Takes in all that there is, or tries again later. What is served stays until that succeeds.
+    fn looked(&mut self, rows: Result<Rows, Failure>, failed: u32) -> Option<Loading> {
+        match rows {
+            Ok(rows) => {
+                if !self.status.facts().connected() {
+                    tracing::info!(revision = rows.revision, "the store of the configuration is in reach");
+                }
+                self.take_all(rows);
+                None
+            }
+            Err(Failure::Invalid(problems)) => {
+                self.refuse(problems);
+                None
+            }
+            Err(failure) => Some(self.lose(failure, failed)),
+        }
+    }
+
+    fn refuse(&self, problems: String) {
+        tracing::warn!(problems, "reload failed");
+        self.status.failed(&Failure::Invalid(problems));
+    }
+
+    fn lose(&mut self, failure: Failure, failed: u32) -> Loading {
+        tracing::error!(%failure, failed, "the configuration cannot be followed; what is served stays");
+        self.status.failed(&failure);
+        let away = Failure::Unavailable(format!("{AWAY}: {failure}"));
+        Loading::of(self, failed.saturating_add(1), away)
     }
 }
 
+/// Before the next look: doubling from 100 ms to 5 s, and of that up to a half less, at random, so that the nodes of
+/// a store which comes back do not come all at once.
+fn pause(failed: u32) -> Duration {
+    let Some(doublings) = failed.checked_sub(1) else { return Duration::ZERO };
+    let longest = FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(LONGEST_PAUSE);
+    let share = RandomState::new().hash_one(failed) % 1000;
+    longest.mul_f64(1.0 - share as f64 / 2000.0)
+}
+
+const AWAY: &str = "the store of the configuration is out of reach";
 /// Errands that wait for the keeper before those who bring more have to wait themselves.
 const MOST_WAITING: usize = 64;
-const BETWEEN_LOADS: Duration = Duration::from_secs(1);
+/// How long a start waits for its store before it begins with the last known good configuration.
+const PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
 //! A new, empty store: there completely or not at all, so that an empty file is always a damaged one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -58,6 +58,23 @@ pub(super) fn unless_there(path: &Path) -> Result<(), Failure> {
     let draft = Draft::beside(path).map_err(|error| failure::io(path, &error))?;
     draft.fill().map_err(|error| failure::of(path, &error))?;
     draft.publish(path).map_err(|error| failure::io(path, &error))
+}
+
+/// Takes the store away from everybody but its owner: it holds credentials. No file is opened for it.
+pub(super) fn keep_to_owner(path: &Path) -> io::Result<()> {
+    let [log, journal] = beside(path);
+    for path in [path, &log, &journal, &with_suffix(path, "-shm")] {
+        let mode = match fs::metadata(path) {
+            Ok(there) => there.permissions().mode(),
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if mode & 0o077 != 0 {
+            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            tracing::warn!(file = %path.display(), "others could read the store; now only its owner can");
+        }
+    }
+    Ok(())
 }
 
 /// The files SQLite keeps beside a database.

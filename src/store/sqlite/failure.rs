@@ -51,7 +51,7 @@ pub(super) fn of(path: &Path, error: &Error) -> Failure {
             corrupt(path, "its tables are not as they were made")
         }
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            unavailable(path, "is in use by another process")
+            Failure::InUse(format!("{} is in use by another process", path.display()))
         }
         ErrorCode::DiskFull => unavailable(path, "cannot grow: there is no space left; nothing was written"),
         _ => {

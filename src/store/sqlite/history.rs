@@ -61,7 +61,7 @@ pub(super) fn at(db: &Connection, revision: u64) -> rusqlite::Result<Option<Rows
         "SELECT collection, id, body, max(revision) FROM row_versions WHERE revision <= ?1 GROUP BY collection, id",
     )?;
     let rows = query.query_map([revision], version)?.filter_map(Result::transpose);
-    Ok(Some(Rows { rows: rows.collect::<Result<_, _>>()?, revision }))
+    Ok(Some(Rows { rows: rows.collect::<Result<_, _>>()?, revision, ..Rows::default() }))
 }
 
 /// The audit log, latest first.

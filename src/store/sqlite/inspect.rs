@@ -33,7 +33,7 @@ impl Claim {
         let file = (there.dev(), there.ino());
         match claimed().insert(file) {
             true => Ok(Claim(file)),
-            false => Err(failure::unavailable(path, "is in use by this process already")),
+            false => Err(Failure::InUse(format!("{} is in use by this process already", path.display()))),
         }
     }
 }

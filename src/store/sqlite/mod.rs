@@ -56,6 +56,7 @@ impl SqliteStore {
         create::unless_there(&path)?;
         let claim = Claim::on(&path)?;
         inspect::header(&path)?;
+        create::keep_to_owner(&path).map_err(|error| failure::io(&path, &error))?;
         let store = SqliteStore {
             db: connect(&path, terms.patience).map_err(|error| failure::of(&path, &error))?,
             path,
@@ -96,7 +97,7 @@ impl SqliteStore {
                 revision: row.get(3)?,
             })
         })?;
-        Ok(Rows { rows: rows.collect::<Result<_, _>>()?, revision })
+        Ok(Rows { rows: rows.collect::<Result<_, _>>()?, revision, ..Rows::default() })
     }
 
     /// The write and its traces in one transaction; None if another write came first. What a failure leaves undone is

@@ -86,6 +86,7 @@ fn events(batch: &Batch) -> Vec<String> {
     let line = |event: &Event| match event {
         Event::Put(row) => format!("{row:?} {}", row.body),
         Event::Gone { collection, id } => format!("{collection}/{id} gone"),
+        Event::Unreadable(what) => format!("{what:?}"),
     };
     batch.events.iter().map(line).collect()
 }

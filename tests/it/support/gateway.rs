@@ -46,6 +46,8 @@ pub fn command(folder: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AISIX_")) {
         command.env_remove(name);
     }
+    // Nothing of the person who runs the tests is read or written.
+    command.env("AISIX_DATA_DIR", folder.join("data"));
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
     command
@@ -65,7 +67,17 @@ impl Gateway {
     /// Starts without any configuration, as a newcomer does, but on free ports.
     pub async fn start_without_config(door: Door, caller_key: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut command = command(folder.path());
+        let command = command(folder.path());
+        Gateway::start_newcomer(command, folder, door, caller_key).await
+    }
+
+    /// The same with a command of the test's own.
+    pub async fn start_newcomer(
+        mut command: Command,
+        folder: TempDir,
+        door: Door,
+        caller_key: Option<&str>,
+    ) -> Self {
         if door == Door::Pingora {
             command.env("AISIX_PROXY__LEAN_HTTP1", "false");
         }

@@ -50,6 +50,7 @@ fn follow(state: &mut State, batch: Batch) {
         match event {
             Event::Gone { collection, id } => drop(state.remove(&(collection, id))),
             Event::Put(row) => state.extend(state_of(vec![row])),
+            Event::Unreadable(what) => panic!("a database holds nothing but rows: {what:?}"),
         }
     }
 }

@@ -18,10 +18,20 @@ fn only_the_owner_may_read_the_file_and_its_log() {
 }
 
 #[test]
+fn a_store_that_others_could_read_is_taken_away_from_them() {
+    let place = Place::new();
+    drop(place.open());
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+    place.open();
+    let mode = std::fs::metadata(place.path()).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn a_second_opener_is_told_and_the_first_goes_on() {
     let place = Place::new();
     let mut store = place.open();
-    let Failure::Unavailable(words) = place.refusal() else { panic!("another failure") };
+    let Failure::InUse(words) = place.refusal() else { panic!("another failure") };
     assert!(words.ends_with("aisix.db is in use by this process already"), "{words}");
     assert_eq!(now(store.commit(puts(0, vec![put("models", "a", json!(1))]))), Ok(1));
     drop(store);
@@ -46,7 +56,7 @@ fn a_file_in_use_by_another_program_is_unavailable() {
     let other = Connection::open(place.path()).expect("it opens");
     let reading = "BEGIN; SELECT count(*) FROM rows";
     other.execute_batch(reading).expect("it is free");
-    let Failure::Unavailable(words) = place.refusal() else { panic!("another failure") };
+    let Failure::InUse(words) = place.refusal() else { panic!("another failure") };
     assert!(words.ends_with("aisix.db is in use by another process"), "{words}");
     drop(other);
     place.open();
