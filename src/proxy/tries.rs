@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Side};
 use crate::routing::Target;
-use crate::telemetry::Attempt;
+use crate::telemetry::{Attempt, Verdict};
 use crate::upstream::Endpoint;
 use crate::upstream::attempt::Trace;
 use crate::upstream::dispatch::Ledger;
@@ -26,7 +26,35 @@ struct Try {
     began: Instant,
     trace: Trace,
     /// How it ended; None while it is under way.
-    end: Option<(&'static str, Duration)>,
+    end: Option<(Ended, Duration)>,
+}
+
+/// How a try ended.
+#[derive(Clone, Copy, Default)]
+struct Ended {
+    /// `ok`, or the name of what went wrong.
+    outcome: &'static str,
+    verdict: Verdict,
+}
+
+impl Ended {
+    fn of(error: Option<&Error>) -> Self {
+        match error {
+            None => Ended { outcome: "ok", verdict: Verdict::Well },
+            Some(error) => Ended::with(error.kind, Some(error.status())),
+        }
+    }
+
+    /// A refusal tells of the request, unless it is one of too many requests or of one that took too long.
+    fn with(kind: Kind, status: Option<u16>) -> Self {
+        let verdict = match kind {
+            Kind::UpstreamRefused if matches!(status, Some(408 | 429)) => Verdict::Failed,
+            Kind::UpstreamRefused => Verdict::Nothing,
+            kind if kind.row().side == Side::Upstream => Verdict::Failed,
+            _ => Verdict::Nothing,
+        };
+        Ended { outcome: kind.row().name, verdict }
+    }
 }
 
 impl Ledger for Tries {
@@ -46,14 +74,14 @@ impl Ledger for Tries {
     }
 
     fn end(&mut self, error: Option<&Error>) {
-        self.close(error.map_or("ok", |error| error.kind.row().name));
+        self.close(Ended::of(error));
     }
 }
 
 impl Tries {
     /// The last try has ended, if it had not: by what ended the request.
     pub fn finish(&mut self, unfinished: Kind) {
-        self.close(unfinished.row().name);
+        self.close(Ended::with(unfinished, None));
     }
 
     /// Time spent in all tries.
@@ -68,15 +96,15 @@ impl Tries {
 
     /// The answer that had begun failed after all.
     pub fn spoil(&mut self, error: &Error) {
-        if let Some(Try { end: Some((outcome, _)), .. }) = self.all.last_mut() {
-            *outcome = error.kind.row().name;
+        if let Some(Try { end: Some((ended, _)), .. }) = self.all.last_mut() {
+            *ended = Ended::of(Some(error));
         }
     }
 
-    fn close(&mut self, outcome: &'static str) {
+    fn close(&mut self, ended: Ended) {
         if let Some(last) = self.all.last_mut().filter(|last| last.end.is_none()) {
             last.trace = std::mem::take(&mut self.trace);
-            last.end = Some((outcome, last.began.elapsed()));
+            last.end = Some((ended, last.began.elapsed()));
         }
     }
 }
@@ -89,7 +117,7 @@ impl Try {
         } else {
             &self.target.upstream_model
         };
-        let (outcome, duration) = self.end.unwrap_or_default();
+        let (ended, duration) = self.end.unwrap_or_default();
         Attempt {
             model: &model.display_name,
             provider: &self.endpoint.provider,
@@ -97,7 +125,8 @@ impl Try {
             upstream_label,
             provider_key_id: &self.endpoint.provider_key_id,
             status: self.trace.status,
-            outcome,
+            outcome: ended.outcome,
+            verdict: ended.verdict,
             reused: self.trace.reused,
             duration,
             provider_request_id: self.trace.provider_request_id.as_deref(),

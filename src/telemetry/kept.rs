@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::metrics::request_labels;
 use super::record::Record;
+use super::streaks::Streak;
 
 thread_local! {
     pub(super) static KEPT: RefCell<Kept> = RefCell::default();
@@ -28,6 +30,8 @@ pub(super) struct Kept {
 pub(super) struct Handles {
     /// Raised by one for each request.
     pub each: Vec<IntCounter>,
+    /// Of the model that was tried last.
+    pub streak: Option<Arc<Streak>>,
     pub e2e: Option<Histogram>,
     pub ttft: Option<Histogram>,
     pub upstream: Option<Histogram>,
@@ -80,6 +84,9 @@ impl Handles {
     pub fn observe(&mut self, record: &Record<'_>) {
         for counter in &self.each {
             counter.inc();
+        }
+        if let (Some(streak), Some(last)) = (&self.streak, record.attempts.last()) {
+            streak.count(last.verdict);
         }
         let seconds = |histogram: &Option<Histogram>, duration: Duration| {
             if let Some(histogram) = histogram {

@@ -11,6 +11,7 @@ use prometheus::{
 use super::families::{self, FAMILIES, Family, FamilyKind};
 use super::kept::{Handles, KEPT, LazyTokens};
 use super::record::{Attempt, Record};
+use super::streaks::Streaks;
 
 enum Series {
     Counter(IntCounterVec),
@@ -40,6 +41,7 @@ pub struct Metrics {
     series: Vec<Series>,
     /// Held by whoever brings counters up to totals kept elsewhere.
     totals: Mutex<()>,
+    streaks: Streaks,
     /// Tells several instances of one process apart.
     identity: u64,
 }
@@ -54,7 +56,7 @@ impl Metrics {
         let series = FAMILIES.iter().map(|family| register(&registry, family)).collect::<Result<_, _>>()?;
         static INSTANCES: AtomicU64 = AtomicU64::new(0);
         let identity = INSTANCES.fetch_add(1, Ordering::Relaxed);
-        Ok(Metrics { registry, series, totals: Mutex::new(()), identity })
+        Ok(Metrics { registry, series, totals: Mutex::new(()), streaks: Streaks::default(), identity })
     }
 
     /// Counts one finished request.
@@ -82,6 +84,7 @@ impl Metrics {
             for counter in self.attempt_counters(attempt) {
                 counter.inc();
             }
+            self.streaks.of(attempt.model).count(attempt.verdict);
         }
     }
 
@@ -111,6 +114,7 @@ impl Metrics {
         each.extend(last.into_iter().flat_map(|last| self.attempt_counters(last)));
         Handles {
             each,
+            streak: last.map(|last| self.streaks.of(last.model)),
             e2e: self.find_histogram(families::E2E_LATENCY, &latency),
             ttft: record.stream.then(|| self.find_histogram(families::TTFT_LATENCY, &latency)).flatten(),
             upstream: last.and_then(|_| self.find_histogram(families::UPSTREAM_LATENCY, &latency)),
@@ -131,6 +135,11 @@ impl Metrics {
             .into_iter()
             .filter_map(|family| self.find_counter(family, &labels))
             .collect()
+    }
+
+    /// Tries at a model that failed since its last success.
+    pub fn failures(&self, model: &str) -> u32 {
+        self.streaks.failures(model)
     }
 
     /// A request began.

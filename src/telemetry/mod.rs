@@ -6,10 +6,12 @@ mod families;
 mod kept;
 mod metrics;
 mod record;
+mod streaks;
 
 pub use families::{FAMILIES, Family, FamilyKind, reference_page};
 pub use metrics::{Configuration, Metrics};
 pub use record::{Attempt, Record, TokenCounts};
+pub use streaks::Verdict;
 
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::streaks::Verdict;
+
 /// One request, from its first byte to its last. Strings that end up as metric labels are configured names
 /// or constants, never raw input, except `alias`, which only the log shows.
 #[derive(Debug)]
@@ -69,6 +71,7 @@ pub struct Attempt<'a> {
     pub status: Option<u16>,
     /// `ok`, or the name of the error kind.
     pub outcome: &'static str,
+    pub verdict: Verdict,
     /// Was a pooled connection used?
     pub reused: bool,
     pub duration: Duration,
