@@ -11,6 +11,7 @@ use crate::document::{Fault, Secret};
 
 /// An agent behind the gateway that speaks A2A.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "planner", "url": "https://agents.example.com/planner", "auth_type": "bearer", "secret": "agent-token"}]))]
 pub struct A2aAgent {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

@@ -16,6 +16,7 @@ use crate::document::Fault;
 
 /// A caller key. The plaintext is never stored; its SHA-256 is what a request is looked up by.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"display_name": "checkout-service", "allowed_models": ["fast", "openai/*"], "rate_limit": {"rpm": 600, "tpm": 200000, "concurrency": 20}, "team_id": "payments"}]))]
 pub struct ApiKey {
     /// Derived from the row's name, see [`super::row_id`].
     #[serde(skip)]

@@ -9,6 +9,7 @@ use super::values::on;
 
 /// Keeps answers to chat completions and gives them to later requests that ask the same.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "fast-answers", "applies_to": "model:fast", "ttl_seconds": 600, "scope": "api_key"}]))]
 pub struct CachePolicy {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

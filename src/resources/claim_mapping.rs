@@ -11,6 +11,7 @@ use crate::document::Fault;
 
 /// Gives the holders of some tokens of an OIDC provider the rights of a caller key.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "engineers", "jwt_provider": "corporate", "match": [{"claim": "groups", "op": "contains", "values": ["engineering"]}], "resolve": {"api_key": "checkout-service"}}]))]
 pub struct ClaimMapping {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

@@ -12,6 +12,7 @@ use crate::document::Fault;
 
 /// A guardrail applied to all requests or to some.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"guardrail": "no-access-keys", "scope_type": "env", "priority": 10}]))]
 pub struct GuardrailAttachment {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

@@ -15,6 +15,7 @@ use crate::document::{Fault, cidr};
 
 /// Settings of the MCP endpoint. There is one such row at most.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"resource_url": "https://gateway.example.com/mcp"}]))]
 pub struct McpAuthSettings {
     /// Derived or given by the store.
     #[serde(skip)]

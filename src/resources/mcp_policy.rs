@@ -11,6 +11,7 @@ use crate::document::Fault;
 
 /// A layer of the grant of MCP tools: a call must be allowed by each layer that is there, and denied by none.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"scope": "team", "scope_ref": "payments", "allow": ["github__*"], "deny": ["github__delete_repository"]}]))]
 pub struct McpPolicy {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

@@ -12,6 +12,7 @@ use crate::document::{Fault, Secret, header};
 
 /// An MCP server behind the gateway, or an HTTP API whose operations are offered as tools.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "github", "url": "https://mcp.example.com/mcp", "auth_type": "bearer", "secret": "server-token"}]))]
 pub struct McpServer {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

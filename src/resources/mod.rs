@@ -55,7 +55,7 @@ pub use mcp_server::McpServer;
 pub use model::{Model, Shape};
 pub use observability_exporter::ObservabilityExporter;
 pub use oidc_provider::OidcProvider;
-pub use page::reference_page;
+pub use page::{Member, Table, reference_page};
 pub use passthrough_route::PassthroughRoute;
 pub use provider_key::{Adapter, ProviderKey};
 pub use rate_limit::RateLimit;

@@ -16,6 +16,7 @@ use crate::document::{Fault, Secret, header};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "kind:ObservabilityExporter", rename_all = "snake_case")]
 #[schemars(tag = "kind", rename = "ObservabilityExporter")]
+#[schemars(extend("examples" = [{"name": "collector", "kind": "otlp_http", "endpoint": "http://otel-collector:4318/v1/logs", "content_mode": "metadata_only"}]))]
 pub enum ObservabilityExporter {
     OtlpHttp(OtlpHttp),
     AliyunSls(AliyunSls),

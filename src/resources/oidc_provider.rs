@@ -14,6 +14,7 @@ use crate::document::Fault;
 
 /// An OpenID Connect provider whose tokens are accepted in place of caller keys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "corporate", "issuer": "https://login.example.com/", "audiences": ["ai-gateway"]}]))]
 pub struct OidcProvider {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

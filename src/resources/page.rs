@@ -1,4 +1,4 @@
-//! The reference page of all kinds, from their schemas.
+//! What a kind holds, in words: from its schema to tables, and from these to the reference page.
 
 use serde_json::{Map, Value};
 
@@ -13,22 +13,67 @@ pub fn reference_page() -> String {
     page
 }
 
+/// The members of a kind, or of one of its variants.
+#[derive(Debug)]
+pub struct Table {
+    /// `kind: keyword`; None for a kind without variants.
+    pub variant: Option<String>,
+    pub about: String,
+    pub members: Vec<Member>,
+}
+
+/// One member. Texts have code between backticks.
+#[derive(Debug)]
+pub struct Member {
+    /// `routing.targets[].model`
+    pub path: String,
+    /// What its value may be.
+    pub holds: String,
+    pub needed: bool,
+    /// None where there is none.
+    pub default: Option<String>,
+    pub meaning: String,
+}
+
+impl Kind {
+    /// Its members, in one table or in one for each variant.
+    pub fn tables(&self) -> Vec<Table> {
+        let schema = self.schema();
+        Pages { root: schema }.tables(schema)
+    }
+
+    /// What it is for.
+    pub fn about(&self) -> String {
+        description(self.schema())
+    }
+}
+
 fn section(kind: &Kind) -> String {
-    let schema = kind.schema();
-    let mut page = format!("\n## {}\n\n{}\n", kind.collection, description(schema));
+    let mut page = format!("\n## {}\n\n{}\n", kind.collection, kind.about());
     let named = match kind.identity {
         Some(member) => format!("Named by `{member}`."),
         None => "One row at most.".to_owned(),
     };
     let force = if kind.acts { "" } else { " Stored, checked and served; not in force in this version." };
     page.push_str(&format!("\n{named}{force}\n"));
-    let tables = Pages { root: schema }.tables(schema);
-    for (title, rows) in tables {
-        page.push_str(&title);
+    for table in kind.tables() {
+        if let Some(variant) = &table.variant {
+            page.push_str(&format!("\n### `{variant}`\n\n{}\n", table.about));
+        }
         page.push_str("\n| member | holds | default | meaning |\n|---|---|---|---|\n");
-        page.push_str(&rows);
+        page.extend(table.members.iter().map(line));
     }
     page
+}
+
+fn line(member: &Member) -> String {
+    let default = match &member.default {
+        _ if member.needed => "needed",
+        None => "–",
+        Some(default) => default,
+    };
+    let meaning = member.meaning.replace('|', "\\|");
+    format!("| `{}` | {} | {default} | {meaning} |\n", member.path, member.holds)
 }
 
 struct Pages<'s> {
@@ -36,56 +81,55 @@ struct Pages<'s> {
 }
 
 impl<'s> Pages<'s> {
-    /// One table, or one for each variant of a kind that has several.
-    fn tables(&self, schema: &'s Value) -> Vec<(String, String)> {
+    fn tables(&self, schema: &'s Value) -> Vec<Table> {
         let Some(variants) = schema.get("oneOf").and_then(Value::as_array) else {
-            return vec![(String::new(), self.rows(schema, ""))];
+            let members = self.members(schema, "");
+            return vec![Table { variant: None, about: description(schema), members }];
         };
         let tables = variants.iter().map(|variant| {
             let variant = self.followed(variant);
             let tag = members(variant)
                 .find_map(|(name, schema)| Some(format!("{name}: {}", schema.get("const")?.as_str()?)));
-            let title = format!("\n### `{}`\n\n{}\n", tag.unwrap_or_default(), description(variant));
-            (title, self.rows(variant, ""))
+            let (about, members) = (description(variant), self.members(variant, ""));
+            Table { variant: Some(tag.unwrap_or_default()), about, members }
         });
         tables.collect()
     }
 
     /// The members of a mapping, and those of mappings in it.
-    fn rows(&self, schema: &'s Value, above: &str) -> String {
+    fn members(&self, schema: &'s Value, above: &str) -> Vec<Member> {
+        let mut found = Vec::new();
         if above.matches(['.', '[']).count() > DEEPEST {
-            return String::new();
+            return found;
         }
         let required: Vec<&str> = strings(schema.get("required")).collect();
-        let mut rows = String::new();
         for (name, schema) in members(schema).filter(|(_, schema)| schema.get("const").is_none()) {
             let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
             let inner = self.followed(schema);
-            rows.push_str(&self.row(&path, schema, inner, required.contains(&name.as_str())));
+            found.push(self.member(&path, schema, inner, required.contains(&name.as_str())));
             let (item, below) = match inner.get("items") {
                 Some(items) => (self.followed(items), format!("{path}[]")),
                 None => (inner, path),
             };
-            rows.push_str(&self.rows(item, &below));
+            found.extend(self.members(item, &below));
             for variant in item.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
-                rows.push_str(&self.rows(self.followed(variant), &below));
+                found.extend(self.members(self.followed(variant), &below));
             }
         }
-        rows
+        found
     }
 
-    fn row(&self, path: &str, schema: &Value, inner: &Value, required: bool) -> String {
+    fn member(&self, path: &str, schema: &Value, inner: &'s Value, needed: bool) -> Member {
         let default = match schema.get("default").or_else(|| inner.get("default")) {
-            _ if required => "needed".to_owned(),
-            None | Some(Value::Null) => "–".to_owned(),
-            Some(Value::Object(object)) if !object.is_empty() => "as below".to_owned(),
-            Some(value) => format!("`{value}`"),
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) if !object.is_empty() => Some("as below".to_owned()),
+            Some(value) => Some(format!("`{value}`")),
         };
-        let text = match description(schema) {
+        let meaning = match description(schema) {
             own if own.is_empty() => description(inner),
             own => own,
         };
-        format!("| `{path}` | {} | {default} | {} |\n", self.holds(inner), text.replace('|', "\\|"))
+        Member { path: path.to_owned(), holds: self.holds(inner), needed, default, meaning }
     }
 
     /// What a value may be, in words.

@@ -14,6 +14,7 @@ use crate::document::{Fault, cidr, header};
 
 /// Hands requests on to an address without reading them as a dialect.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "openai-files", "path_prefix": "/files", "target_url": "https://api.openai.com/v1/files", "auth_mode": "gateway_key", "provider_key": "openai-main"}]))]
 pub struct PassthroughRoute {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]

@@ -104,6 +104,7 @@ pub use remote::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename = "kind:Guardrail", rename_all = "snake_case")]
 #[schemars(tag = "kind", rename = "Guardrail")]
+#[schemars(extend("examples" = [{"name": "no-access-keys", "kind": "keyword", "hook_point": "both", "patterns": [{"kind": "regex", "value": "AKIA[0-9A-Z]{16}"}]}]))]
 pub enum Guardrail {
     Keyword(Keyword),
     Pii(Pii),

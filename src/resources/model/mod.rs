@@ -14,8 +14,10 @@ use super::reference::{Names, Reference};
 use super::values;
 use crate::document::{Fault, cidr};
 
-/// An alias. Exactly one of four shapes, see [`Shape`].
+/// An alias: of one upstream model, or of several that are chosen from (`routing`, `semantic`) or asked together
+/// (`ensemble`). It is exactly one of the four.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"display_name": "fast", "provider": "openai", "model_name": "gpt-4o-mini", "provider_key": "openai-main", "timeout": 60000}, {"display_name": "robust", "routing": {"strategy": "failover", "targets": [{"model": "fast"}, {"model": "claude"}]}}]))]
 pub struct Model {
     /// Derived from the row's name, see [`super::row_id`].
     #[serde(skip)]

@@ -17,6 +17,7 @@ use crate::document::{Fault, Secret};
 
 /// Credential and connection settings of one upstream account.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"display_name": "openai-main", "provider": "openai", "api_key": "sk-of-the-provider"}]))]
 pub struct ProviderKey {
     /// Derived from the row's name, see [`super::row_id`].
     #[serde(skip)]

@@ -19,6 +19,7 @@ use condition::{collection, named};
 /// Limits on the requests of a scope, or on all requests that meet conditions. A policy has either `scope` with
 /// `scope_ref`, `window` and a cap, or `limits` with conditions.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"name": "payments-per-minute", "scope": "team", "scope_ref": "payments", "window": "minute", "max_requests": 1200}]))]
 pub struct RateLimitPolicy {
     /// Derived from the row's name or given by the store.
     #[serde(skip)]
