@@ -2,23 +2,36 @@
 
 pub mod access;
 pub mod api;
-mod openapi;
+pub mod door;
+mod effects;
+mod filters;
+mod former;
+mod health;
+pub mod openapi;
+mod page;
+pub mod reference;
+mod refusal;
 mod reply;
+mod request;
 mod revisions;
+mod rows;
 pub mod status;
+mod time;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use http::{Method, Response};
-use pingora_core::apps::http_app::ServeHttp;
+use http::Method;
 use pingora_core::protocols::http::ServerSession;
 
 use crate::life::{Life, Probe};
 use crate::telemetry::Metrics;
-use api::{Api, Request};
+use api::{Api, Generation, nothing};
+use door::Answering;
+use page::Page;
 use reply::Reply;
+use request::Request;
 use status::Board;
 
 /// The admin listener: probes and the Admin API, and a clear word about everything else.
@@ -38,104 +51,47 @@ pub struct MetricsApp {
 }
 
 #[async_trait]
-impl ServeHttp for AdminApp {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let head = session.req_header().method == Method::HEAD;
-        self.reply(session).await.into_response(head)
-    }
-}
-
-impl AdminApp {
-    async fn reply(&self, session: &mut ServerSession) -> Reply {
+impl Answering for AdminApp {
+    async fn answer(&self, session: &mut ServerSession) -> Reply {
         let path = path_of(session);
         let probe = match path.as_str() {
             "/livez" => Probe::Livez,
             "/readyz" => Probe::Readyz,
-            "/admin/openapi.json" if is_read(session) => return Reply::json(200, &openapi::document()),
+            "/admin/openapi.json" => return published(session, &openapi::PUBLISHED),
+            "/admin/openapi-scalar" | "/openapi" => return published(session, &reference::PUBLISHED),
             path => {
-                return match path.strip_prefix("/admin/v1/") {
-                    Some(below) => match request(session, below).await {
-                        Ok(request) => self.api.serve(request).await,
-                        Err(reply) => reply,
-                    },
-                    None => Reply::error(404, "there is nothing at this path"),
-                };
+                let Some((generation, below)) = root(path) else { return nothing() };
+                return self.operate(session, generation, below).await.unwrap_or_else(|wrong| wrong);
             }
         };
         if !is_read(session) {
-            return Reply::error(405, "this path takes GET and HEAD");
+            return Reply::wrong_method("GET, HEAD");
         }
         let (status, text) = self.life.probe(probe, session.req_header().uri.query());
         Reply::text(status, text)
     }
 }
 
-/// The request below a path of the API, with its body.
-async fn request(session: &mut ServerSession, below: &str) -> Result<Request, Reply> {
-    let head = session.req_header();
-    let value = |name: &str| head.headers.get(name).map(|value| value.as_bytes().to_vec());
-    let text = |name: &str| value(name).and_then(|value| String::from_utf8(value).ok());
-    let pairs = |query: &str| {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        pairs
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (decoded(name), decoded(value)))
-            .collect()
-    };
-    let mut request = Request {
-        method: if head.method == Method::HEAD { Method::GET } else { head.method.clone() },
-        path: below.split('/').map(decoded).collect(),
-        query: head.uri.query().map(pairs).unwrap_or_default(),
-        authorization: value("authorization"),
-        x_api_key: value("x-api-key"),
-        if_match: text("if-match"),
-        if_none_match: text("if-none-match"),
-        body: Vec::new(),
-    };
-    loop {
-        match session.read_request_body().await {
-            Ok(Some(piece)) if request.body.len() + piece.len() <= MOST_BODY_BYTES => {
-                request.body.extend_from_slice(&piece);
-            }
-            Ok(Some(_)) => return Err(Reply::error(413, "the body is larger than 4 MiB")),
-            Ok(None) => return Ok(request),
-            Err(_) => return Err(Reply::error(400, "the body could not be read")),
-        }
+impl AdminApp {
+    /// A request below the root of the API. Nobody's body is read before its sender is known.
+    async fn operate(
+        &self,
+        session: &mut ServerSession,
+        generation: Generation,
+        below: &str,
+    ) -> Result<Reply, Reply> {
+        let mut request = Request::of(session.req_header(), below);
+        let who = self.api.admit(generation, &request)?;
+        request.read_body(session).await?;
+        self.api.serve(generation, who, &request).await
     }
-}
-
-/// Percent-encoding undone. What is none stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[async_trait]
-impl ServeHttp for MetricsApp {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let head = session.req_header().method == Method::HEAD;
-        self.reply(session).await.into_response(head)
-    }
-}
-
-impl MetricsApp {
-    async fn reply(&self, session: &ServerSession) -> Reply {
+impl Answering for MetricsApp {
+    async fn answer(&self, session: &mut ServerSession) -> Reply {
         if !is_read(session) {
-            return Reply::error(405, "this listener takes GET and HEAD");
+            return Reply::wrong_method("GET, HEAD");
         }
         let path = path_of(session);
         if path == self.path {
@@ -154,12 +110,26 @@ impl MetricsApp {
                     Err(_) => Reply::error(500, "the status could not be worked out"),
                 }
             }
-            "/status/models" => Reply::json(200, &self.board.models()),
+            "/status/models" => Reply::json(200, &health::models(&self.board, &self.metrics)),
             "/status/ready" if self.board.is_configured() => Reply::text(200, "ok"),
             "/status/ready" => Reply::text(503, "no configuration available"),
-            _ => Reply::error(404, "there is nothing at this path"),
+            _ => nothing(),
         }
     }
+}
+
+/// A page for everybody.
+fn published(session: &ServerSession, page: &Page) -> Reply {
+    match is_read(session) {
+        true => page.reply(session.req_header()),
+        false => Reply::wrong_method("GET, HEAD"),
+    }
+}
+
+/// The API that a path belongs to, and the rest of the path.
+fn root(path: &str) -> Option<(Generation, &str)> {
+    let roots = [("/admin/v1/", Generation::Second), ("/aisix/admin/", Generation::First)];
+    roots.into_iter().find_map(|(root, generation)| Some((generation, path.strip_prefix(root)?)))
 }
 
 fn path_of(session: &ServerSession) -> String {
@@ -173,6 +143,3 @@ fn path_of(session: &ServerSession) -> String {
 fn is_read(session: &ServerSession) -> bool {
     matches!(session.req_header().method, Method::GET | Method::HEAD)
 }
-
-/// Largest body of a request to the Admin API: OpenAPI documents of MCP servers are among them.
-const MOST_BODY_BYTES: usize = 4 << 20;

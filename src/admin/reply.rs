@@ -1,5 +1,6 @@
 //! Answers of the operators' doors.
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -9,11 +10,11 @@ pub struct Reply {
     status: u16,
     content_type: &'static str,
     headers: Vec<(HeaderName, String)>,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 impl Reply {
-    pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Reply { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
@@ -30,16 +31,26 @@ impl Reply {
         Reply::json(status, &json!({ "error_msg": message.into() }))
     }
 
+    /// The path is one of ours, and takes other methods.
+    pub fn wrong_method(allowed: &str) -> Self {
+        Reply::error(405, format!("this path takes {allowed}")).header(header::ALLOW, allowed)
+    }
+
+    /// What the client has, is still so.
+    pub fn not_modified(tag: impl Into<String>) -> Self {
+        Reply::new(304, JSON, Bytes::new()).header(header::ETAG, tag)
+    }
+
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The answer as it leaves; one to HEAD has no body and the length of it.
-    pub fn into_response(self, head: bool) -> Response<Vec<u8>> {
+    /// The answer as it leaves. One to HEAD says how long its body would be.
+    pub fn into_response(self) -> Response<Bytes> {
         let length = self.body.len();
-        let mut response = Response::new(if head { Vec::new() } else { self.body });
+        let mut response = Response::new(self.body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or_default();
         let headers = response.headers_mut();
         let own = [

@@ -1,17 +1,69 @@
 //! Who changed what and when, and the way back to how it was.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
+use http::Method;
 use serde_json::{Value, json};
 
+use super::access::Operator;
+use super::api::nothing;
+use super::effects;
+use super::refusal::stopped;
 use super::reply::Reply;
+use super::request::Request;
+use super::time::rfc3339_millis;
 use crate::resources::{Kind, kind};
-use crate::store::keeper::{Delete, Intent, Keeper, Precondition, Put, Refusal};
-use crate::store::{Audit, Failure, Stored};
+use crate::store::keeper::{Delete, Intent, Keeper, Keeping, Precondition, Put};
+use crate::store::{Audit, Stored};
+
+/// One request to what was.
+pub struct History<'h> {
+    pub keeping: &'h Keeping,
+    pub who: &'h Operator,
+    pub request: &'h Request,
+}
+
+impl History<'_> {
+    pub async fn serve(self, path: &[&str]) -> Result<Reply, Reply> {
+        match (path, &self.request.method) {
+            (["audit"] | ["revisions"], &Method::GET) => self.audit().await,
+            (["revisions", revision], &Method::GET) => {
+                let revision = number(revision)?;
+                let asked = self.keeping.ask(move |keeper| Box::pin(diff(keeper, revision)));
+                asked.await.ok_or_else(stopped)?
+            }
+            (["revisions", revision, "rollback"], &Method::POST) => {
+                self.request.takes(&["dry_run"])?;
+                let (revision, dry_run) = (number(revision)?, self.request.flag("dry_run")?);
+                let who = self.who.label.clone();
+                let asked =
+                    self.keeping.ask(move |keeper| Box::pin(roll_back(keeper, revision, who, dry_run)));
+                asked.await.ok_or_else(stopped)?
+            }
+            (["revisions", _, "rollback"], _) => Err(Reply::wrong_method("POST")),
+            (["audit"] | ["revisions"] | ["revisions", _], _) => Err(Reply::wrong_method("GET, HEAD")),
+            _ => Err(nothing()),
+        }
+    }
+
+    /// The latest writes first; `before` a revision, `limit` of them.
+    async fn audit(&self) -> Result<Reply, Reply> {
+        self.request.takes(&["before", "limit"])?;
+        let before = self.request.number("before")?;
+        let limit = self.request.number("limit")?.unwrap_or(USUAL_PAGE);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(LONGEST_PAGE);
+        let asked = self.keeping.ask(move |keeper| Box::pin(keeper.audit(before, limit)));
+        let entries = asked.await.ok_or_else(stopped)??;
+        Ok(Reply::json(200, &entries.iter().map(entry).collect()))
+    }
+}
+
+fn number(text: &str) -> Result<u64, Reply> {
+    text.parse().map_err(|_| Reply::error(404, "a revision is a number"))
+}
 
 /// An entry of the audit log.
-pub fn entry(audit: &Audit) -> Value {
+fn entry(audit: &Audit) -> Value {
     let changes = audit.changes.iter().map(|change| {
         json!({
             "collection": change.collection, "id": change.id, "before": change.before, "after": change.after,
@@ -19,15 +71,11 @@ pub fn entry(audit: &Audit) -> Value {
     });
     json!({
         "revision": audit.revision,
-        "at": rfc3339(audit.at),
+        "at": rfc3339_millis(audit.at),
         "who": audit.who,
         "action": audit.action,
         "changes": changes.collect::<Vec<_>>(),
     })
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
 /// What would have to change to be as it was at a revision.
@@ -38,12 +86,8 @@ struct Way {
 
 impl Way {
     async fn back(keeper: &mut Keeper, revision: u64) -> Result<Self, Reply> {
-        let then = match keeper.at(revision).await {
-            Ok(Some(rows)) => rows,
-            Ok(None) => return Err(Reply::error(404, "this revision is not known, or not any longer")),
-            Err(Failure::ReadOnly(why)) => return Err(Reply::error(409, why)),
-            Err(failure) => return Err(Reply::error(500, format!("store error: {failure}"))),
-        };
+        let unknown = || Reply::error(404, "this revision is not known, or not any longer");
+        let then = keeper.at(revision).await?.ok_or_else(unknown)?;
         let mut now: BTreeMap<(String, String), Stored> =
             keeper.rows().map(|row| ((row.collection.clone(), row.id.clone()), row.clone())).collect();
         let mut way = Way { puts: Vec::new(), deletes: Vec::new() };
@@ -61,11 +105,7 @@ impl Way {
 
     /// For people: every row with what it is and what it would be, secrets masked.
     fn shown(&self) -> Value {
-        let masked = |kind: &Kind, row: &Stored| {
-            let mut body = row.body.clone();
-            kind.mask(&mut body);
-            body
-        };
+        let masked = |kind: &Kind, row: &Stored| kind.masked(row.body.clone());
         let puts = self.puts.iter().map(|(kind, row, there)| {
             let now = there.as_ref().map(|there| masked(kind, there));
             json!({"collection": row.collection, "id": row.id, "now": now, "then": masked(kind, row)})
@@ -98,31 +138,27 @@ impl Way {
 }
 
 /// What differs between a revision and now.
-pub async fn diff(keeper: &mut Keeper, revision: u64) -> Reply {
-    match Way::back(keeper, revision).await {
-        Ok(way) => Reply::json(
-            200,
-            &json!({"revision": revision, "current": keeper.revision(), "changes": way.shown()}),
-        ),
-        Err(reply) => reply,
-    }
+async fn diff(keeper: &mut Keeper, revision: u64) -> Result<Reply, Reply> {
+    let way = Way::back(keeper, revision).await?;
+    let page = json!({"revision": revision, "current": keeper.revision(), "changes": way.shown()});
+    Ok(Reply::json(200, &page))
 }
 
 /// Makes everything as it was at a revision; a new revision comes of it.
-///
-/// # Errors
-/// The answer to a way that cannot be gone, or why it was not.
-pub async fn roll_back(
-    keeper: &mut Keeper,
-    revision: u64,
-    who: String,
-    dry_run: bool,
-) -> Result<Reply, Refusal> {
-    let way = match Way::back(keeper, revision).await {
-        Ok(way) => way,
-        Err(reply) => return Ok(reply),
-    };
+async fn roll_back(keeper: &mut Keeper, revision: u64, who: String, dry_run: bool) -> Result<Reply, Reply> {
+    let way = Way::back(keeper, revision).await?;
     let changes = way.shown();
-    let outcome = keeper.carry_out(way.intent(who, dry_run)).await?;
+    let intent = way.intent(who, dry_run);
+    if dry_run {
+        let (outcome, effects) = keeper.foresee(&intent)?;
+        let effects = effects::foreseen(&outcome, &effects, false)?;
+        let page = json!({"revision": outcome.revision, "changes": changes, "effects": effects});
+        return Ok(Reply::json(200, &page));
+    }
+    let outcome = keeper.carry_out(intent).await?;
     Ok(Reply::json(200, &json!({"revision": outcome.revision, "changes": changes})))
 }
+
+/// Entries of the audit log in one answer.
+const USUAL_PAGE: u64 = 100;
+const LONGEST_PAGE: usize = 1000;

@@ -1,13 +1,13 @@
 //! What configuration is in force, and what became of the last attempt to change it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use ring::digest::{Context, SHA256};
 use serde_json::{Map, Value, json};
 
-use crate::resources::{Shape, Snapshot, to_hex};
+use super::time::rfc3339;
+use crate::resources::{Snapshot, to_hex};
 use crate::store::Stored;
 use crate::store::keeper::Rejected;
 use crate::store::keeper::status::{Facts, Status};
@@ -39,6 +39,23 @@ impl Board {
     /// A configuration is in force from now on.
     pub fn applied(&self, snapshot: Arc<Snapshot>) {
         self.snapshot.store(Some(snapshot));
+    }
+
+    /// What is in force.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.load_full()
+    }
+
+    /// The revision in force, and for how many seconds it has not been known to be the latest, if it ever was. None where
+    /// a file is read when somebody says so.
+    pub fn contact(&self) -> Option<(u64, Option<u64>)> {
+        let facts = self.status.facts();
+        if facts.source == "file" {
+            return None;
+        }
+        // A store on this machine is never out of reach of the one process that writes it.
+        let age = facts.heard_at.map(|_| self.status.silence().unwrap_or_default().as_secs());
+        Some((facts.applied.map_or(0, |applied| applied.revision), age))
     }
 
     pub fn is_configured(&self) -> bool {
@@ -106,21 +123,6 @@ impl Board {
             *known = Some(Hashes::of(facts, sequence));
         }
         known.clone()
-    }
-
-    /// The document at `/status/models`.
-    pub fn models(&self) -> Value {
-        let Some(snapshot) = self.snapshot.load_full() else { return json!([]) };
-        let rows = snapshot.models().map(|model| {
-            let (kind, status) = match model.shape() {
-                Shape::Direct => ("direct", "healthy"),
-                Shape::Routing => ("routing", "not_applicable"),
-                Shape::Ensemble => ("ensemble", "not_applicable"),
-                Shape::Semantic => ("semantic", "not_applicable"),
-            };
-            json!({"id": model.id, "display_name": model.display_name, "kind": kind, "status": status})
-        });
-        Value::Array(rows.collect())
     }
 }
 
@@ -194,10 +196,6 @@ fn digest<'r>(rows: impl Iterator<Item = &'r Stored>) -> String {
         digest.update(format!("{}/{}\0{body}\n", row.collection, row.id).as_bytes());
     }
     to_hex(digest.finish().as_ref())
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map(|at| format!("{at:.0}")).unwrap_or_default()
 }
 
 /// Entries that are shown; the newest, and the first by name.

@@ -1,5 +1,7 @@
 //! What the types alone cannot refuse.
 
+use std::collections::HashSet;
+
 use regex::Regex;
 
 use super::{
@@ -147,14 +149,25 @@ impl Faults {
             return;
         }
         self.server_tls("admin.tls", admin.tls.as_ref());
-        let open = admin.admin_keys.is_empty() && !admin.addr.ip().is_loopback();
         self.check(
-            !open,
+            admin.has_keys() || admin.addr.ip().is_loopback(),
             "admin.admin_keys",
             "needs at least one key unless admin.addr is a loopback address",
         );
-        for (index, key) in admin.admin_keys.iter().enumerate() {
-            self.filled(&format!("admin.admin_keys[{index}]"), key.expose());
+        let mut keys = HashSet::new();
+        let mut names = HashSet::new();
+        let plain = admin.admin_keys.iter().enumerate();
+        let plain = plain.map(|(index, key)| (format!("admin.admin_keys[{index}]"), key));
+        let named = admin.operators.iter().enumerate();
+        let named = named.map(|(index, operator)| (format!("admin.operators[{index}].key"), &operator.key));
+        for (path, key) in plain.chain(named) {
+            self.filled(&path, key.expose());
+            self.check(keys.insert(key.expose()), &path, "is there twice");
+        }
+        for (index, operator) in admin.operators.iter().enumerate() {
+            let path = format!("admin.operators[{index}].name");
+            self.filled(&path, &operator.name);
+            self.check(names.insert(operator.name.as_str()), &path, "is there twice");
         }
     }
 

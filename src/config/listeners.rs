@@ -165,9 +165,23 @@ pub struct Admin {
     pub enabled: bool,
     #[serde(deserialize_with = "socket")]
     pub addr: SocketAddr,
-    /// Credentials of operators. May be empty on a loopback address, where only probes are served then.
+    /// Credentials of operators, who may read and write. May be empty on a loopback address, where only probes are
+    /// served then.
     pub admin_keys: Vec<Secret>,
+    /// Credentials with names, which the audit log shows, and with less than all rights where that is enough.
+    pub operators: Vec<Operator>,
     pub tls: Option<ServerTls>,
+}
+
+/// The credential of one operator.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Operator {
+    /// Stands in the audit log.
+    pub name: String,
+    pub key: Secret,
+    /// May it only read, and try out what a change would do?
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 impl Default for Admin {
@@ -176,8 +190,16 @@ impl Default for Admin {
             enabled: true,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
             admin_keys: Vec::new(),
+            operators: Vec::new(),
             tls: None,
         }
+    }
+}
+
+impl Admin {
+    /// Is there anybody who may use the Admin API?
+    pub fn has_keys(&self) -> bool {
+        !self.admin_keys.is_empty() || !self.operators.is_empty()
     }
 }
 

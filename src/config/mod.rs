@@ -14,7 +14,7 @@ mod traffic;
 
 use serde::Deserialize;
 
-pub use listeners::{Admin, Proxy, RealIp, RequestId, ServerTls, UrlRewrite};
+pub use listeners::{Admin, Operator, Proxy, RealIp, RequestId, ServerTls, UrlRewrite};
 pub use load::{IGNORED, environment};
 pub use log::{LogFormat, log_format};
 pub use observability::{

@@ -14,13 +14,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pingora_core::apps::http_app::HttpServer;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
 use pingora_proxy::{HttpProxy, http_proxy};
 
-use crate::admin::access::AdminKeys;
+use crate::admin::access::{AdminKeys, Operator};
 use crate::admin::api::Api;
+use crate::admin::door::Door as OperatorsDoor;
 use crate::admin::status::Board;
 use crate::admin::{AdminApp, MetricsApp};
 use crate::config::{Config, LogFormat, ServerTls, log_format};
@@ -95,8 +95,12 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     let keeping = keeper::start(opening).map_err(|failure| failure.to_string())?;
     life.watch(contact(&config, status));
     let made = standalone.as_ref().and_then(|standalone| standalone.admin_key.secret());
-    let admin_keys: Vec<Secret> = config.admin.admin_keys.iter().cloned().chain(made).collect();
-    let api = Api { keys: AdminKeys::new(&admin_keys), keeping };
+    let api = Api {
+        keys: admin_keys(&config, made),
+        keeping,
+        board: Arc::clone(&board),
+        metrics: Arc::clone(&metrics),
+    };
     let addresses = sockets.addresses();
     let mut server = server(&config);
     add_services(&mut server, sockets, &certificates, &config, &node, &board, api, log_drops);
@@ -134,6 +138,19 @@ fn contact(config: &Config, status: Arc<Status>) -> Box<dyn Fn() -> Option<Strin
         let silence = status.silence().filter(|silence| bound.is_some_and(|bound| *silence > bound))?;
         Some(format!("no contact with the store for {} s", silence.as_secs()))
     })
+}
+
+/// Who may use the Admin API, and what the audit log calls them. `made` is the key of this run.
+fn admin_keys(config: &Config, made: Option<Secret>) -> AdminKeys {
+    let plain =
+        config.admin.admin_keys.iter().cloned().chain(made).enumerate().map(|(index, key)| {
+            (key, Operator { label: format!("admin key {}", index + 1), read_only: false })
+        });
+    let named = config.admin.operators.iter().map(|operator| {
+        let label = operator.name.clone();
+        (operator.key.clone(), Operator { label, read_only: operator.read_only })
+    });
+    AdminKeys::new(plain.chain(named))
 }
 
 fn server(config: &Config) -> Server {
@@ -176,12 +193,12 @@ fn add_services(
         server.add_service(listener.for_traffic(threads));
     }
     if let Some(socket) = sockets.admin {
-        let app = Arc::new(HttpServer::new_app(AdminApp { life: Arc::clone(&node.life), api }));
+        let app = Arc::new(OperatorsDoor(AdminApp { life: Arc::clone(&node.life), api }));
         let tls = acceptor(&certificates.admin, false);
         server.add_service(Listener::new("admin", socket, tls, app, &node.life));
     }
     if let Some(socket) = sockets.metrics {
-        let app = Arc::new(HttpServer::new_app(MetricsApp {
+        let app = Arc::new(OperatorsDoor(MetricsApp {
             metrics: Arc::clone(&node.telemetry.metrics),
             board: Arc::clone(board),
             path: config.observability.metrics.prometheus.path(),

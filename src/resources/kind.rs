@@ -180,9 +180,10 @@ impl Kind {
         self.bounds().respell(body);
     }
 
-    /// Puts [`MASK`](super::MASK) in place of every secret of a row.
-    pub fn mask(&self, body: &mut Value) {
-        self.bounds().mask(body);
+    /// A row as anybody may see it: [`MASK`](super::MASK) in place of every secret.
+    pub fn masked(&self, mut body: Value) -> Value {
+        self.bounds().mask(&mut body);
+        body
     }
 
     /// Puts back what a mask stands for, from the row as it is stored.

@@ -47,6 +47,13 @@ fn resources_are_as_their_page_says() {
 }
 
 #[test]
+fn the_admin_api_is_as_its_document_and_its_page_say() {
+    let document = serde_json::to_string_pretty(&aisix::admin::openapi::document()).expect("JSON");
+    agree("docs/reference/openapi.json", &format!("{document}\n"));
+    agree("docs/reference/admin-api.html", &aisix::admin::reference::document());
+}
+
+#[test]
 fn the_architecture_page_shows_the_tables_of_the_house() {
     let path = "docs/architecture.md";
     let page = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -120,7 +120,7 @@ pub static ROOMS: &[Room] = &[
     },
     Room {
         name: "admin",
-        owns: "the operators' doors: probes, metrics, status",
+        owns: "the operators' doors: the Admin API and its pages, probes, metrics, status",
         imports: &["document", "life", "resources", "store", "telemetry"],
         never: &["std::fs", "std::env"],
     },

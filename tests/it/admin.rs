@@ -2,64 +2,10 @@
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::client::{Answer, Request};
+use crate::support::client::Request;
 use crate::support::fixtures::*;
-use crate::support::gateway::Gateway;
-use crate::support::replies;
-use crate::support::setup::Setup;
-use crate::support::upstream::Upstream;
-
-/// A gateway with an empty database, and the upstream that its rows will lead to.
-struct Operated {
-    gateway: Gateway,
-    upstream: Upstream,
-    folder: TempDir,
-}
-
-impl Operated {
-    async fn start() -> Self {
-        let upstream = Upstream::doing(replies::json(200, CHAT_ANSWER)).await;
-        let folder = tempfile::tempdir().expect("a folder");
-        let gateway = Setup::new(&upstream).stored(&folder.path().join("a.db")).start().await;
-        Operated { gateway, upstream, folder }
-    }
-
-    /// Starts it anew over the same database.
-    async fn restarted(mut self, signal: Signal) -> Self {
-        self.gateway.signal(signal);
-        self.gateway.exit().await;
-        let setup = Setup::new(&self.upstream).stored(&self.folder.path().join("a.db"));
-        Operated { gateway: setup.start().await, ..self }
-    }
-
-    async fn create(&self, collection: &str, body: Value) -> Value {
-        let answer = self.gateway.operate("POST", &format!("/admin/v1/{collection}"), Some(&body)).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    async fn provider_key(&self) -> Value {
-        let base = format!("http://{}/v1", self.upstream.addr);
-        let body =
-            json!({"display_name": "up", "provider": "openai", "api_key": OPENAI_SECRET, "api_base": base});
-        self.create("provider_keys", body).await
-    }
-
-    async fn model(&self) -> Value {
-        let body = json!({"display_name": "chat", "provider": "openai", "model_name": "gpt-real", "provider_key": "up"});
-        self.create("models", body).await
-    }
-
-    async fn chat(&self, key: &str) -> Answer {
-        self.gateway.ask(&Request::post("/v1/chat/completions", CHAT).bearer(key)).await
-    }
-}
-
-fn path(collection: &str, row: &Value) -> String {
-    format!("/admin/v1/{collection}/{}", row["id"].as_str().expect("an id"))
-}
+use crate::support::operated::{Operated, path};
 
 #[tokio::test]
 async fn rows_that_are_written_are_served_by_the_next_request() {

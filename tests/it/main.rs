@@ -7,8 +7,16 @@
 
 /// The Admin API over a database.
 mod admin;
+/// Who is let in to the Admin API, and what its listener bears.
+mod admin_access;
+/// What a dry run tells.
+mod admin_effects;
 /// The Admin API over a resources file.
 mod admin_file;
+/// The Admin API as the first generation had it.
+mod admin_former;
+/// How models and configuration are, and what the API says of itself.
+mod admin_pages;
 /// Credentials and what each key may use.
 mod auth;
 /// A slow reader slows the upstream down instead of filling memory.

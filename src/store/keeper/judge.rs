@@ -21,7 +21,7 @@ impl Keeper {
     /// Why nothing was changed.
     pub async fn carry_out(&mut self, intent: Intent) -> Result<Outcome, Refusal> {
         loop {
-            let judged = self.judge(&intent)?;
+            let judged = self.judge(&intent, intent.force)?;
             if intent.dry_run {
                 let rows = judged.puts.iter().map(|row| row.stored(self.revision)).collect();
                 return Ok(Outcome { rows, revision: self.revision, broken: judged.broken });
@@ -47,18 +47,31 @@ impl Keeper {
     }
 
     /// Tries the intent on the catalog, and leaves that as it was.
-    fn judge(&mut self, intent: &Intent) -> Result<Judged, Refusal> {
+    pub(super) fn judge(&mut self, intent: &Intent, force: bool) -> Result<Judged, Refusal> {
         let mut judged = Judged::default();
         for delete in &intent.deletes {
             if self.is_offered(&(delete.kind.collection, delete.id.clone())) {
                 return Err(Refusal::Offered);
             }
-            let before = masked(delete.kind, self.present(delete)?.body.clone());
+            let before = delete.kind.masked(self.present(delete)?.body.clone());
             judged.deletes.push((delete.kind.collection, delete.id.clone(), before));
         }
         for put in &intent.puts {
             judged.puts.push(self.ready(put)?);
         }
+        let former = self.try_on(&judged);
+        let clash = self.clash(&judged);
+        judged.broken = self.broken(former.0.iter().filter_map(|(_, _, entry)| entry.as_ref()));
+        self.take_off(former);
+        match clash {
+            Some(refusal) => Err(refusal),
+            None if !force && !judged.broken.is_empty() => Err(Refusal::Referenced(judged.broken)),
+            None => Ok(judged),
+        }
+    }
+
+    /// Puts the catalog into the state that would follow.
+    pub(super) fn try_on(&mut self, judged: &Judged) -> Former {
         let mut former = Vec::new();
         for (collection, id, _) in &judged.deletes {
             former.push((*collection, id.clone(), self.catalog.remove(collection, id)));
@@ -68,16 +81,14 @@ impl Keeper {
             former.push((collection, id.clone(), self.catalog.remove(collection, &id)));
             self.catalog.put(ready.entry.clone());
         }
-        let clash = self.clash(&judged);
-        judged.broken = self.broken(former.iter().filter_map(|(_, _, entry)| entry.as_ref()));
-        for (collection, id, entry) in former.into_iter().rev() {
+        Former(former)
+    }
+
+    /// Puts it back into the state it was in.
+    pub(super) fn take_off(&mut self, former: Former) {
+        for (collection, id, entry) in former.0.into_iter().rev() {
             self.catalog.remove(collection, &id);
             entry.into_iter().for_each(|entry| self.catalog.put(entry));
-        }
-        match clash {
-            Some(refusal) => Err(refusal),
-            None if !intent.force && !judged.broken.is_empty() => Err(Refusal::Referenced(judged.broken)),
-            None => Ok(judged),
         }
     }
 
@@ -153,7 +164,7 @@ impl Keeper {
         let name = name(put.kind, &body, &id);
         // Behind every row that is there: of two that clash this one is at fault.
         let entry = Entry { kind: put.kind, id, name, row: Some(Arc::clone(&row)), order: usize::MAX };
-        Ok(Ready { entry, body, before: there.map(|there| masked(put.kind, there.body.clone())) })
+        Ok(Ready { entry, body, before: there.map(|there| put.kind.masked(there.body.clone())) })
     }
 }
 
@@ -190,28 +201,26 @@ fn without_nulls(value: &mut Value) {
     }
 }
 
-fn masked(kind: &crate::resources::Kind, mut body: Value) -> Value {
-    kind.mask(&mut body);
-    body
-}
+/// Entries of the catalog as they were, by collection and id; those of rows that were not there are None.
+pub(super) struct Former(Vec<(&'static str, String, Option<Entry>)>);
 
 /// An intent that may be carried out.
 #[derive(Default)]
-struct Judged {
-    puts: Vec<Ready>,
-    /// Collection, id, and the row that goes.
-    deletes: Vec<(&'static str, String, Value)>,
-    broken: Vec<(String, String)>,
+pub(super) struct Judged {
+    pub puts: Vec<Ready>,
+    /// Collection, id, and the row that goes, masked.
+    pub deletes: Vec<(&'static str, String, Value)>,
+    pub broken: Vec<(String, String)>,
 }
 
-struct Ready {
-    entry: Entry,
+pub(super) struct Ready {
+    pub entry: Entry,
     body: Value,
     before: Option<Value>,
 }
 
 impl Ready {
-    fn stored(&self, revision: u64) -> Stored {
+    pub fn stored(&self, revision: u64) -> Stored {
         let collection = self.entry.kind.collection.to_owned();
         Stored { collection, id: self.entry.id.clone(), body: self.body.clone(), revision }
     }
@@ -223,18 +232,6 @@ impl Judged {
             .puts
             .iter()
             .map(|row| (row.entry.kind.collection.to_owned(), row.entry.id.clone(), row.body.clone()));
-        let written = self.puts.iter().map(|row| Changed {
-            collection: row.entry.kind.collection.to_owned(),
-            id: row.entry.id.clone(),
-            before: row.before.clone(),
-            after: Some(masked(row.entry.kind, row.body.clone())),
-        });
-        let deleted = self.deletes.iter().map(|(collection, id, before)| Changed {
-            collection: (*collection).to_owned(),
-            id: id.clone(),
-            before: Some(before.clone()),
-            after: None,
-        });
         Write {
             judged_at,
             puts: puts.collect(),
@@ -248,8 +245,25 @@ impl Judged {
                 at: SystemTime::now(),
                 who: intent.who.clone(),
                 action: intent.action.to_owned(),
-                changes: written.chain(deleted).collect(),
+                changes: self.changed(),
             },
         }
+    }
+
+    /// The rows before and after, secrets masked.
+    pub fn changed(&self) -> Vec<Changed> {
+        let written = self.puts.iter().map(|row| Changed {
+            collection: row.entry.kind.collection.to_owned(),
+            id: row.entry.id.clone(),
+            before: row.before.clone(),
+            after: Some(row.entry.kind.masked(row.body.clone())),
+        });
+        let deleted = self.deletes.iter().map(|(collection, id, before)| Changed {
+            collection: (*collection).to_owned(),
+            id: id.clone(),
+            before: Some(before.clone()),
+            after: None,
+        });
+        written.chain(deleted).collect()
     }
 }

@@ -2,6 +2,7 @@
 //! change, and publishes a snapshot after each. One task does all of it, so nothing here is locked.
 
 mod apply;
+mod effects;
 mod judge;
 mod last_known_good;
 mod offered;
@@ -19,6 +20,7 @@ use super::{Audit, Failure, Flaw, Rows, Store, Stored};
 use crate::document::Fault;
 use crate::resources::shards::Shards;
 use crate::resources::{Catalog, Kind, Snapshot};
+pub use effects::{Effects, Loss};
 use last_known_good::Saver;
 pub use offered::Offered;
 use status::Status;

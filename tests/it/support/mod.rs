@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod h2;
 pub mod logs;
 pub mod metrics;
+pub mod operated;
 pub mod replies;
 pub mod setup;
 #[cfg(test)]

@@ -1,0 +1,142 @@
+//! What is not about the rows of one kind: health, history, and what everybody may ask for.
+
+use serde_json::{Value, json};
+
+use super::operation::{Answer, Operation, place, query, switch};
+use super::schemas::reference;
+
+type Described = (String, &'static str, Operation);
+
+pub const STATUS: &str = "health";
+pub const HISTORY: &str = "history";
+pub const OPEN: &str = "open to all";
+
+/// How models and configuration are.
+pub fn status() -> Vec<Described> {
+    let health = json!({"type": "integer", "enum": [0, 1, 2], "description": "0 is well; 1 after 4 consecutive upstream failures, 2 after 8; a success makes it 0."});
+    let text = json!({"type": "string"});
+    let page = json!({
+        "type": "object",
+        "properties": {
+            "status": {"enum": ["ok", "degraded", "unhealthy"]},
+            "models": {"type": "array", "items": {
+                "type": "object",
+                "properties": {"id": text, "name": text, "health": health},
+                "required": ["id", "name", "health"],
+            }},
+            "config": {
+                "type": "object",
+                "description": "Not there where resources come from a file.",
+                "properties": {"snapshot_revision": {"type": "integer"}, "snapshot_age_seconds": {"type": ["integer", "null"]}},
+                "required": ["snapshot_revision", "snapshot_age_seconds"],
+            },
+        },
+        "required": ["status", "models"],
+    });
+    let model = json!({
+        "type": "object",
+        "properties": {
+            "id": text, "display_name": text,
+            "kind": {"enum": ["direct", "routing", "ensemble", "semantic"]},
+            "status": {"enum": ["healthy", "unhealthy", "cooldown", "not_applicable"]},
+            "status_reason": text, "health": health,
+        },
+        "required": ["id", "display_name", "kind", "status"],
+    });
+    let models = json!({"type": "array", "items": model});
+    let health = Operation::new("health", STATUS, "How the gateway is", Answer::json("The state of all.", page))
+        .more("`unhealthy` if any model is down, `degraded` if any is unwell or the configuration may be an old one. Nobody is routed by it.");
+    let models = Operation::new(
+        "models_status",
+        STATUS,
+        "How each model is",
+        Answer::json("A row for each model.", models),
+    );
+    vec![
+        ("/admin/v1/health".to_owned(), "get", health),
+        ("/admin/v1/models/status".to_owned(), "get", models),
+    ]
+}
+
+/// What was: the audit log, differences, and the way back.
+pub fn history() -> Vec<Described> {
+    let number = || json!({"type": "integer", "minimum": 0});
+    let writes = json!({"type": "array", "items": reference("Write")});
+    let paging = [
+        query("before", "Only what came before this revision.", number()),
+        query("limit", "Entries at most; 100 without it, and never more than 1000.", number()),
+    ];
+    let changes = |more: Value| {
+        let mut properties = json!({
+            "revision": number(),
+            "changes": {"type": "array", "items": reference("Difference")},
+        });
+        if let (Value::Object(properties), Value::Object(more)) = (&mut properties, more) {
+            properties.extend(more);
+        }
+        json!({"type": "object", "properties": properties, "required": ["revision", "changes"]})
+    };
+    let revision = || place("revision", "A revision, as the audit log has it.", number());
+    let list = |id: &str, summary: &str| {
+        Operation::new(id, HISTORY, summary, Answer::json("The latest first.", writes.clone()))
+            .parameters(paging.clone())
+    };
+    let answer = Answer::json("The rows that differ.", changes(json!({"current": number()})));
+    let differences =
+        Operation::new("difference", HISTORY, "What differs between a revision and now", answer)
+            .parameters([revision()])
+            .error([404]);
+    let answer = Answer::json(
+        "What was changed, and the new revision.",
+        changes(json!({"effects": reference("Effects")})),
+    );
+    let back = Operation::new("roll_back", HISTORY, "Make everything as it was at a revision", answer)
+        .more("A new revision comes of it, which can be taken back as well.")
+        .parameters([revision(), switch("dry_run", "Write nothing, and tell what would follow.")])
+        .error([404]);
+    vec![
+        ("/admin/v1/audit".to_owned(), "get", list("audit", "Who wrote what and when")),
+        ("/admin/v1/revisions".to_owned(), "get", list("revisions", "The revisions, which are the writes")),
+        ("/admin/v1/revisions/{revision}".to_owned(), "get", differences),
+        ("/admin/v1/revisions/{revision}/rollback".to_owned(), "post", back),
+    ]
+}
+
+/// What needs no key.
+pub fn open() -> Vec<Described> {
+    let text = |content_type| (content_type, json!({"type": "string"}));
+    let page = |status, about, content_type| Answer {
+        status,
+        about,
+        content: Some(text(content_type)),
+        headers: Vec::new(),
+    };
+    let unchanged = Answer { status: 304, about: "It is as it was.", content: None, headers: Vec::new() };
+    let probe = |id: &str, summary: &str| {
+        Operation::new(id, OPEN, summary, page(200, "Yes.", PLAIN))
+            .parameters([query("verbose", "List the checks.", json!({"type": "string"}))])
+            .open()
+            .answer(page(503, "No, and why.", PLAIN))
+    };
+    let document = Answer::json("The document.", json!({"type": "object"}));
+    let html = |id: &str| {
+        Operation::new(id, OPEN, "This page", page(200, "The page.", "text/html"))
+            .open()
+            .answer(unchanged.clone())
+    };
+    vec![
+        ("/livez".to_owned(), "get", probe("livez", "Is the process alive?")),
+        ("/readyz".to_owned(), "get", probe("readyz", "May traffic come?")),
+        (
+            "/admin/openapi.json".to_owned(),
+            "get",
+            Operation::new("document", OPEN, "This API as a document", document)
+                .open()
+                .answer(unchanged.clone()),
+        ),
+        ("/admin/openapi-scalar".to_owned(), "get", html("page")),
+        ("/openapi".to_owned(), "get", html("page_of_the_first_generation")),
+    ]
+}
+
+const PLAIN: &str = "text/plain";

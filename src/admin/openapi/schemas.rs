@@ -1,0 +1,187 @@
+//! What bodies and answers hold.
+
+use serde_json::{Map, Value, json};
+
+use crate::resources::{ApiKey, KINDS, Kind, Resource};
+
+/// All schemas by their names.
+pub fn all() -> Map<String, Value> {
+    let mut schemas: Map<String, Value> = KINDS.iter().flat_map(of_kind).collect();
+    schemas.extend(KINDS.iter().map(|kind| (format!("{}Entry", name(kind)), entry(kind))));
+    schemas.extend(general());
+    schemas
+}
+
+/// What a kind is called in the document.
+pub fn name(kind: &Kind) -> String {
+    let title = kind.schema().get("title").and_then(Value::as_str);
+    title.unwrap_or(kind.collection).to_owned()
+}
+
+pub fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// A row with its id, as it is answered.
+pub fn entry_of(kind: &Kind) -> Value {
+    reference(&format!("{}Entry", name(kind)))
+}
+
+/// The schema of a kind as it is written, with the types it is made of beside it.
+fn of_kind(kind: &'static Kind) -> Vec<(String, Value)> {
+    let mut schema = kind.schema().clone();
+    let name = name(kind);
+    let parts = schema.as_object_mut().and_then(|schema| {
+        schema.remove("$schema");
+        schema.remove("$defs")
+    });
+    if kind.collection == ApiKey::COLLECTION {
+        with_plaintext(&mut schema);
+    }
+    let mut schemas = vec![(name.clone(), schema)];
+    if let Some(Value::Object(parts)) = parts {
+        schemas.extend(parts.into_iter().map(|(part, schema)| (format!("{name}.{part}"), schema)));
+    }
+    for (_, schema) in &mut schemas {
+        adapt(schema, &name);
+    }
+    schemas
+}
+
+/// A caller key may come as plaintext, and is made where it comes in no form.
+fn with_plaintext(schema: &mut Value) {
+    schema["properties"]["key"] = json!({
+        "type": "string", "minLength": 8, "writeOnly": true,
+        "description": "The key itself, of which only the hash is kept. Without `key` and `key_hash` one is made and shown once.",
+    });
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| name != "key_hash");
+    }
+}
+
+/// Points references at where the document keeps the parts, and lets ids be written as names.
+fn adapt(schema: &mut Value, name: &str) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::String(target)) = members.get_mut("$ref")
+                && let Some(part) = target.strip_prefix("#/$defs/")
+            {
+                *target = format!("#/components/schemas/{name}.{part}");
+            }
+            with_names(members);
+            members.values_mut().for_each(|value| adapt(value, name));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| adapt(value, name)),
+        _ => {}
+    }
+}
+
+/// Where a row names another by its id, the name of that row will do.
+fn with_names(schema: &mut Map<String, Value>) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    let ids: Vec<String> = properties
+        .iter()
+        .filter(|(_, property)| property.pointer("/x-ui/ids").is_some())
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in &ids {
+        if let Some(name) = id.strip_suffix("_id") {
+            let about = format!("Name of the row, in place of `{id}`.");
+            properties.insert(name.to_owned(), json!({"type": ["string", "null"], "description": about}));
+        }
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| !ids.iter().any(|id| name == id));
+    }
+}
+
+fn entry(kind: &Kind) -> Value {
+    let mut properties = json!({
+        "id": {"type": "string"},
+        "value": {"type": "object", "description": format!("The {}, secrets masked.", kind.title)},
+        "revision": {"type": "integer", "description": "Rises with every write; in quotes it is the `ETag`."},
+        "effects": reference("Effects"),
+    });
+    if kind.collection == ApiKey::COLLECTION {
+        properties["plaintext"] =
+            json!({"type": "string", "description": "The key that was made, shown this once."});
+    }
+    json!({"type": "object", "properties": properties, "required": ["id", "value", "revision"]})
+}
+
+fn object(about: &str, properties: Value, required: &[&str]) -> Value {
+    json!({"type": "object", "description": about, "properties": properties, "required": required})
+}
+
+fn list(of: Value) -> Value {
+    json!({"type": "array", "items": of})
+}
+
+/// What is not of one kind.
+fn general() -> Vec<(String, Value)> {
+    let text = || json!({"type": "string"});
+    let row =
+        || json!({"type": ["object", "null"], "description": "Secrets masked; null where it is not there."});
+    let number = || json!({"type": "integer", "minimum": 0});
+    let changed = object(
+        "One row of a write.",
+        json!({"collection": text(), "id": text(), "before": row(), "after": row()}),
+        &["collection", "id", "before", "after"],
+    );
+    let named =
+        object("A row by its name.", json!({"collection": text(), "name": text()}), &["collection", "name"]);
+    let loss = object(
+        "A caller key and what it could not use any more.",
+        json!({"id": text(), "name": text(), "aliases_lost": list(text())}),
+        &["id", "name", "aliases_lost"],
+    );
+    let effects = object(
+        "What would follow from a write; answers to dry runs have it.",
+        json!({
+            "changes": list(reference("Changed")), "broken": list(reference("Named")),
+            "aliases_lost": list(text()), "callers": list(reference("Loss")),
+        }),
+        &["changes", "broken", "aliases_lost", "callers"],
+    );
+    let error = object(
+        "All that goes wrong has this shape.",
+        json!({
+            "error_msg": {"type": "string", "description": "What is wrong, and what to do."},
+            "effects": reference("Effects"),
+        }),
+        &["error_msg"],
+    );
+    let write = object(
+        "An entry of the audit log.",
+        json!({
+            "revision": number(), "at": {"type": "string", "format": "date-time"},
+            "who": {"type": "string", "description": "The operator's name, or which of `admin.admin_keys`."},
+            "action": text(), "changes": list(reference("Changed")),
+        }),
+        &["revision", "at", "who", "action", "changes"],
+    );
+    let difference = object(
+        "One row now and then.",
+        json!({"collection": text(), "id": text(), "now": row(), "then": row()}),
+        &["collection", "id", "now", "then"],
+    );
+    let item = object(
+        "A row as the first generation had it.",
+        json!({
+            "key": {"type": "string", "description": "`/models/<id>`"}, "value": {"type": "object"},
+            "created_index": number(), "modified_index": number(),
+        }),
+        &["key", "value"],
+    );
+    let schemas = [
+        ("Changed", changed),
+        ("Named", named),
+        ("Loss", loss),
+        ("Effects", effects),
+        ("Error", error),
+        ("Write", write),
+        ("Difference", difference),
+        ("Item", item),
+    ];
+    schemas.map(|(name, schema)| (name.to_owned(), schema)).into()
+}
