@@ -37,7 +37,7 @@ run: compiler ## build and start the gateway on 127.0.0.1:3000
 	cargo run --release --locked -- $(ARGS)
 
 .PHONY: test
-test: tools fmt lint build unit doc deny table sdk http2 fuzz icount ## all tests
+test: tools fmt lint build unit doc deny table sdk openapi http2 fuzz icount ## all tests
 	@echo; echo "All tests passed. The test runner said:"; grep -E '^ +Summary|^test result' $(TARGET)/tests.log | tail -n 1
 
 .PHONY: check
@@ -74,6 +74,10 @@ deny:
 .PHONY: sdk
 sdk: build ## the vendors' SDKs against the gateway
 	tests/sdk/run.sh $(TARGET)/debug/aisix
+
+.PHONY: openapi
+openapi: build ## the Admin API against its own OpenAPI document
+	tests/openapi/run.sh $(TARGET)/debug/aisix
 
 # The README shows what was measured last.
 .PHONY: table
