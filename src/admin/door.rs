@@ -31,7 +31,7 @@ impl<A: Answering + 'static> HttpServerApp for Door<A> {
     ) -> Option<ReusedHttpStream> {
         session.set_read_timeout(Some(PAUSE));
         session.set_write_timeout(Some(PAUSE));
-        let again = session.get_keepalive().is_some();
+        let again = session.take_connection_user_context().is_some();
         let patience = if again { Duration::from_secs(IDLE_SECONDS) + HEAD_TIME } else { HEAD_TIME };
         match timeout(patience, session.read_request()).await {
             Ok(Ok(true)) => {}
@@ -47,11 +47,15 @@ impl<A: Answering + 'static> HttpServerApp for Door<A> {
             tracing::debug!(%error, "an operator's answer cannot be written");
             return None;
         }
-        let settings = HttpPersistentSettings::for_session(&session);
+        let mut settings = HttpPersistentSettings::for_session(&session);
+        settings.set_user_context(Box::new(ServedBefore));
         let stream = session.finish().await.ok()??;
         Some(ReusedHttpStream::from_reusable_stream(stream, settings))
     }
 }
+
+/// Stands on a connection that has served a request.
+struct ServedBefore;
 
 async fn write(session: &mut ServerSession, reply: Reply) -> pingora_core::Result<()> {
     let head = session.req_header().method == Method::HEAD;
@@ -72,7 +76,7 @@ async fn write(session: &mut ServerSession, reply: Reply) -> pingora_core::Resul
     Ok(())
 }
 
-/// Time for a request head.
+/// Time for a request head; later ones of a connection have it beside the time between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Longest pause within a request or an answer.
 const PAUSE: Duration = Duration::from_secs(30);

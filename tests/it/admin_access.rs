@@ -147,6 +147,16 @@ async fn clients_that_dawdle_keep_nobody_else_waiting() {
 }
 
 #[tokio::test]
+async fn a_connection_whose_first_request_does_not_come_is_closed() {
+    let operated = Operated::start().await;
+    let mut silent = Client::connect(operated.gateway.admin).await;
+    let mut halting = Client::connect(operated.gateway.admin).await;
+    halting.write(b"GET /admin/v1/models HTTP/1.1\r\nhost: x\r\n").await;
+    silent.assert_closed().await;
+    halting.assert_closed().await;
+}
+
+#[tokio::test]
 async fn one_connection_serves_many_requests() {
     let operated = Operated::start().await;
     let mut client = Client::connect(operated.gateway.admin).await;
