@@ -104,13 +104,16 @@ reference: ## write docs/reference and the tables of docs/architecture.md
 .PHONY: compiler
 compiler:
 	@command -v cargo >/dev/null || { echo "missing: cargo (see https://rustup.rs)" >&2; exit 1; }
-	@$(call install,cc c++ make cmake,build-essential cmake)
+	@$(call install,cc c++ make cmake protoc,build-essential cmake protobuf-compiler libprotobuf-dev)
+	@[ -e "$$(dirname "$$(command -v protoc)")/../include/google/protobuf/descriptor.proto" ] || \
+	    { $(call install,libprotobuf-dev,libprotobuf-dev); }
 
 .PHONY: tools
 tools: compiler
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@$(call install,curl h2load nghttp valgrind node npm,curl ca-certificates nghttp2-client valgrind nodejs npm)
+	@$(call install,etcd etcdctl,etcd-server etcd-client)
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(call install,python3-venv,python3 python3-venv); }
 	@cargo nextest --version >/dev/null 2>&1 || $(cargo-install) cargo-nextest || echo "cargo test runs in its place"
 	@cargo deny --version >/dev/null 2>&1 || $(cargo-install) cargo-deny

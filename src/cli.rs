@@ -83,7 +83,7 @@ fn serve(path: Option<PathBuf>) -> Result<(), String> {
             let config = Config::load(path, environment).map_err(|problems| problems.to_string())?;
             let source = source(&config).ok_or_else(|| {
                 format!(
-                    "{}: resources_file: is required, or store_file; they name the file that defines models and keys",
+                    "{}: resources_file: is required, or store_file, or etcd.endpoints; they say where models and keys are",
                     path.display()
                 )
             })?;
@@ -107,6 +107,7 @@ fn source(config: &Config) -> Option<Source> {
     match (&config.resources_file, &config.store_file) {
         (Some(file), _) => Some(Source::File(file.into())),
         (None, Some(file)) => Some(Source::Store(file.into())),
+        (None, None) if !config.etcd.endpoints.is_empty() => Some(Source::Etcd),
         (None, None) => None,
     }
 }

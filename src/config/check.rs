@@ -45,7 +45,7 @@ impl Config {
     pub(super) fn source_problem(&self) -> Option<Fault> {
         let missing =
             self.resources_file.is_none() && self.store_file.is_none() && self.etcd.endpoints.is_empty();
-        missing.then(|| Fault::new("resources_file", "is required, or store_file"))
+        missing.then(|| Fault::new("resources_file", "is required, or store_file, or etcd.endpoints"))
     }
 }
 
@@ -78,12 +78,14 @@ impl Faults {
         );
         let etcd = !config.etcd.endpoints.is_empty();
         let managed = config.managed.enabled;
-        if etcd {
-            self.add("etcd.endpoints", "the etcd store is not available in this build; use resources_file");
-        }
         self.check(
             !(etcd && file.is_some()),
             "resources_file",
+            "cannot be used together with etcd.endpoints",
+        );
+        self.check(
+            !(etcd && config.store_file.is_some()),
+            "store_file",
             "cannot be used together with etcd.endpoints",
         );
         self.check(
@@ -99,7 +101,21 @@ impl Faults {
         for (index, endpoint) in etcd.endpoints.iter().enumerate() {
             let path = format!("etcd.endpoints[{index}]");
             self.check(is_web_address(endpoint), &path, "must be an http:// or https:// address");
+            // Addresses are named in logs.
+            self.check(
+                !endpoint.contains('@'),
+                &path,
+                "must hold no credentials; use etcd.user and etcd.password_env",
+            );
+            let plain = etcd.tls.is_some() && endpoint.starts_with("http://");
+            self.check(!plain, &path, "must be an https:// address, as etcd.tls is set");
         }
+        self.filled("etcd.user", etcd.user.as_deref().unwrap_or("-"));
+        self.filled("etcd.password_env", etcd.password_env.as_deref().unwrap_or("-"));
+        let pair = etcd.user.is_some() == etcd.password_env.is_some();
+        self.check(pair, "etcd", "user and password_env must come together");
+        self.check(etcd.dial_timeout_ms > 0, "etcd.dial_timeout_ms", "must be at least 1");
+        self.check(etcd.request_timeout_ms > 0, "etcd.request_timeout_ms", "must be at least 1");
         if let Some(tls) = &etcd.tls {
             self.filled("etcd.tls.ca_cert_file", &tls.ca_cert_file);
             self.filled("etcd.tls.client_cert_file", &tls.client_cert_file);

@@ -37,10 +37,11 @@ impl Config {
     }
 }
 
-/// Resources in etcd. Understood, but not available in this build.
+/// Resources in etcd, shared by any number of gateways.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Etcd {
+    /// Addresses of members, `http://` or `https://`. One of them is used at a time, the next one when it fails.
     pub endpoints: Vec<String>,
     /// Root of all keys.
     pub prefix: String,
@@ -49,7 +50,9 @@ pub struct Etcd {
     pub user: Option<String>,
     /// Name of the environment variable that holds the password.
     pub password_env: Option<String>,
+    /// How long connecting may take.
     pub dial_timeout_ms: u64,
+    /// How long an answer may take.
     pub request_timeout_ms: u64,
     pub tls: Option<EtcdTls>,
 }

@@ -149,7 +149,6 @@ fn faulty_variables_are_named() {
     ];
     let expected = [
         "AISIX_COMPLETELY_DIFFERENT: unknown key",
-        "AISIX_ETCD__ENDPOINTS: etcd.endpoints: the etcd store is not available in this build; use resources_file",
         "AISIX_ETCD__ENDPOINTS: etcd.endpoints[0]: must be an http:// or https:// address",
         "AISIX_PROXY: names a section; name one of its keys, with __ between",
         "AISIX_PROXY__ADRR: unknown key, did you mean AISIX_PROXY__ADDR?",
@@ -266,10 +265,14 @@ fn each_wrong_value_has_its_own_message() {
         ("proxy: {request_id: {accept_headers: [TraceParent]}}", "\"TraceParent\" is reserved"),
         ("admin: {admin_keys: ['']}", "admin.admin_keys[0]: must not be empty"),
         ("admin: {tls: {cert_file: '', key_file: k}}", "admin.tls.cert_file: must not be empty"),
+        ("etcd: {endpoints: ['http://a']}", "resources_file: cannot be used together with etcd.endpoints"),
+        ("etcd: {endpoints: ['http://u:s3cret@a']}", "etcd.endpoints[0]: must hold no credentials"),
         (
-            "etcd: {endpoints: ['http://a']}",
-            "the etcd store is not available in this build; use resources_file",
+            "etcd: {endpoints: ['http://a'], tls: {ca_cert_file: a, client_cert_file: b, client_key_file: c}}",
+            "etcd.endpoints[0]: must be an https:// address, as etcd.tls is set",
         ),
+        ("etcd: {user: u}", "etcd: user and password_env must come together"),
+        ("etcd: {request_timeout_ms: 0}", "etcd.request_timeout_ms: must be at least 1"),
         ("etcd: {tls: {ca_cert_file: a, client_cert_file: b}}", "etcd.tls.client_key_file: is required"),
         ("cache: {redis: {url: 'http://s3cret'}}", "cache.redis.url: is required in this mode"),
         ("cache: {redis: {mode: cluster}}", "cache.redis.nodes: is required in this mode"),
@@ -304,7 +307,7 @@ fn a_disabled_admin_listener_is_not_checked() {
 fn a_file_must_say_where_the_resources_are() {
     assert_eq!(
         messages(load("f.yaml", "proxy: {addr: '1.1.1.1:1'}", &[])),
-        ["f.yaml: resources_file: is required, or store_file"]
+        ["f.yaml: resources_file: is required, or store_file, or etcd.endpoints"]
     );
     let pairs = [("AISIX_RESOURCES_FILE", "r.yaml"), ("AISIX_PROXY__ADDR", "1.1.1.1:1")];
     assert!(load("f.yaml", "", &pairs).is_ok());

@@ -32,6 +32,7 @@ use crate::proxy::doors::pingora::Door;
 use crate::proxy::doors::tls::Certificate;
 use crate::resources::Secret;
 use crate::store::Store;
+use crate::store::etcd::EtcdStore;
 use crate::store::file::{FileStore, Reload};
 use crate::store::keeper::status::Status;
 use crate::store::keeper::{self, Opening};
@@ -42,6 +43,7 @@ use crate::upstream::transport::client::Client;
 use crate::upstream::transport::pingora::NO_ROOTS;
 use applier::Applier;
 use banner::Banner;
+pub use settings::etcd as etcd_settings;
 use shutdown::Signals;
 
 /// Where the resources come from.
@@ -50,6 +52,8 @@ pub enum Source {
     File(PathBuf),
     /// A database that the Admin API writes.
     Store(PathBuf),
+    /// The cluster that the configuration names; the Admin API writes it.
+    Etcd,
     /// Nothing was configured: a database of the user's own, with the provider keys of the environment and the simulated
     /// provider beside it.
     Environment,
@@ -72,7 +76,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
 
     let mut standalone = match source {
         Source::Environment => Some(standalone::start(&config)?),
-        Source::File(_) | Source::Store(_) => None,
+        Source::File(_) | Source::Store(_) | Source::Etcd => None,
     };
     let trust = settings::trust(&config)?;
     let status = Arc::<Status>::default();
@@ -84,7 +88,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
     });
-    let Opened { store, reload } = source.open()?;
+    let Opened { store, reload } = source.open(&config)?;
     let by_hand = reload.is_some();
     let applier = Applier { trust, board: Arc::clone(&board), node: Arc::clone(&node), by_hand };
     let mut opening = Opening::new(store, applier.publish());
@@ -118,7 +122,7 @@ struct Opened {
 }
 
 impl Source {
-    fn open(&self) -> Result<Opened, String> {
+    fn open(&self, config: &Config) -> Result<Opened, String> {
         let database = |path: &PathBuf| SqliteStore::open(path).map_err(|failure| failure.to_string());
         match self {
             Source::File(path) => {
@@ -126,6 +130,10 @@ impl Source {
                 Ok(Opened { reload: Some(store.reload()), store: Box::new(store) })
             }
             Source::Store(path) => Ok(Opened { store: Box::new(database(path)?), reload: None }),
+            Source::Etcd => {
+                let store = EtcdStore::new(settings::etcd(&config.etcd)?);
+                Ok(Opened { store: Box::new(store), reload: None })
+            }
             Source::Environment => Ok(Opened { store: data::store()?, reload: None }),
         }
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use http::HeaderName;
 use pingora_core::apps::HttpServerOptions;
 
-use crate::config::Config;
+use crate::config::{Config, Etcd, EtcdTls};
+use crate::document::Secret;
 use crate::proxy::Settings;
 use crate::proxy::doors::Times;
 use crate::proxy::doors::front::FrontSettings;
+use crate::store::etcd;
 use crate::upstream::Policy;
 use crate::upstream::transport::pingora::Pool;
 use crate::upstream::transport::tls::TlsIdentity;
@@ -72,6 +74,55 @@ pub fn pool(config: &Config) -> Pool {
         workers: config.proxy.workers(),
         idle: upstream.pool_idle_timeout(),
         keepalive,
+    }
+}
+
+/// Where etcd is and who we are there: reads the files and the variable that the configuration names.
+///
+/// # Errors
+/// What cannot be read.
+pub fn etcd(config: &Etcd) -> Result<etcd::Settings, String> {
+    let user = match (&config.user, &config.password_env) {
+        (Some(user), Some(variable)) => {
+            let password = std::env::var(variable).ok().filter(|password| !password.is_empty());
+            let missing = || format!("etcd.password_env: the variable {variable} is not set");
+            Some((user.clone(), Secret::new(password.ok_or_else(missing)?)))
+        }
+        _ => None,
+    };
+    let tls = config.tls.as_ref().map(|tls| etcd_tls(tls, &config.endpoints)).transpose()?;
+    Ok(etcd::Settings::new(config.endpoints.clone(), &config.prefix, &config.env_id)
+        .user(user)
+        .tls(tls)
+        .timeouts(
+            Duration::from_millis(config.dial_timeout_ms),
+            Duration::from_millis(config.request_timeout_ms),
+        ))
+}
+
+fn etcd_tls(tls: &EtcdTls, endpoints: &[String]) -> Result<etcd::Tls, String> {
+    let read = |key: &str, file: &str| {
+        std::fs::read(file).map_err(|error| format!("etcd.tls.{key}: cannot read {file}: {error}"))
+    };
+    let key = String::from_utf8(read("client_key_file", &tls.client_key_file)?);
+    let first = endpoints.first().map_or("", |endpoint| host(endpoint));
+    Ok(etcd::Tls {
+        ca: read("ca_cert_file", &tls.ca_cert_file)?,
+        certificate: read("client_cert_file", &tls.client_cert_file)?,
+        key: Secret::new(
+            key.map_err(|_| format!("etcd.tls.client_key_file: {} is not PEM", tls.client_key_file))?,
+        ),
+        domain: tls.domain_name.clone().unwrap_or_else(|| first.to_owned()),
+    })
+}
+
+/// The host of an address: `https://etcd-1:2379` is at `etcd-1`.
+fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     }
 }
 

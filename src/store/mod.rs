@@ -2,6 +2,7 @@
 //! database on this machine or a cluster of them.
 
 pub mod absent;
+pub mod etcd;
 pub mod file;
 pub mod keeper;
 pub mod sqlite;

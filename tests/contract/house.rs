@@ -133,7 +133,18 @@ pub static ROOMS: &[Room] = &[
     Room {
         name: "gateway",
         owns: "wiring: a configuration in, a running gateway out",
-        imports: &["admin", "config", "life", "proxy", "resources", "sim", "store", "telemetry", "upstream"],
+        imports: &[
+            "admin",
+            "config",
+            "document",
+            "life",
+            "proxy",
+            "resources",
+            "sim",
+            "store",
+            "telemetry",
+            "upstream",
+        ],
         never: &[],
     },
     Room {
@@ -146,6 +157,7 @@ pub static ROOMS: &[Room] = &[
 
 /// What comes from outside, and the only places that may name it.
 pub static OUTSIDE: &[(&str, &[&str])] = &[
+    ("etcd_client", &["store/etcd/"]),
     ("pingora_core", &["admin/", "gateway/", "proxy/doors/", "upstream/transport/", "wire/"]),
     ("pingora_error", &["proxy/doors/", "upstream/transport/"]),
     ("pingora_http", &["proxy/doors/", "upstream/transport/"]),

@@ -35,6 +35,8 @@ mod crowd;
 mod disconnect;
 /// What the caller reads when the upstream fails.
 mod errors;
+/// Resources in etcd, shared by several gateways, through everything that can happen to etcd.
+mod etcd;
 /// Bodies and lengths of HTTP/1.1.
 mod framing;
 /// Which headers travel to the upstream and back.

@@ -185,7 +185,7 @@ pub async fn run(mut command: Command) -> (ExitStatus, String, String) {
 /// Writes `aisix.json`, `resources.yaml` (JSON is YAML), and what the configuration names.
 pub fn write_files(folder: &Path, setup: &Setup) {
     let mut config = setup.config.clone();
-    if config.get("store_file").is_none() {
+    if config.get("store_file").is_none() && config.get("etcd").is_none() {
         config["resources_file"] = json!(folder.join("resources.yaml"));
     }
     std::fs::write(folder.join("aisix.json"), config.to_string()).expect("a file");

@@ -4,7 +4,9 @@
 pub mod caller;
 pub mod certs;
 pub mod client;
+pub mod detour;
 pub mod door;
+pub mod etcd;
 pub mod fixtures;
 pub mod gateway;
 pub mod h2;

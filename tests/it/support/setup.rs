@@ -77,6 +77,14 @@ impl Setup {
             .config("admin.admin_keys", json!([ADMIN]))
     }
 
+    /// Keeps resources in etcd, which the Admin API writes. Little patience, so that tests need little.
+    pub fn in_etcd(self, endpoints: &[String]) -> Self {
+        self.config("etcd.endpoints", json!(endpoints))
+            .config("etcd.dial_timeout_ms", 1000)
+            .config("etcd.request_timeout_ms", 1000)
+            .config("admin.admin_keys", json!([ADMIN]))
+    }
+
     /// Sets a key of the configuration by its dotted path.
     pub fn config(mut self, path: &str, value: impl Into<Value>) -> Self {
         let pointer = format!("/{}", path.replace('.', "/"));
