@@ -6,6 +6,7 @@
 
 pub mod cidr;
 mod decode;
+pub mod emit;
 pub mod header;
 mod json;
 mod keys;

@@ -136,6 +136,16 @@ impl Resource for ApiKey {
     }
 }
 
+/// A new key: `sk-` and 32 hexadecimal digits.
+pub fn new_plaintext() -> String {
+    format!("sk-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// What is kept of a key.
+pub fn hash_of(plaintext: &str) -> String {
+    super::to_hex(&super::sha256(plaintext.as_bytes()))
+}
+
 /// `key_env` becomes `key_hash`.
 fn hashed(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
     let hashed = row.get("key_hash").is_some_and(|hash| !hash.is_null());

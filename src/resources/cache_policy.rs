@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::kind::Resource;
-use super::reference::Reference;
+use super::reference::{Names, Reference};
 use super::values::on;
+use crate::document::Fault;
 
 /// Keeps answers to chat completions and gives them to later requests that ask the same.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -20,7 +22,8 @@ pub struct CachePolicy {
     /// Keeps and serves answers only while true.
     #[serde(default = "on")]
     pub enabled: bool,
-    /// To which requests it applies: `all`, `model:<alias>` or `api_key:<id>`. Anything else means all.
+    /// To which requests it applies: `all`, `model:<alias>` or `api_key:<id>`, in files also `api_key:<name>`. Anything
+    /// else means all.
     #[serde(default = "all")]
     #[schemars(length(min = 1, max = 255))]
     pub applies_to: String,
@@ -119,6 +122,15 @@ impl Resource for CachePolicy {
             .as_ref()
             .map(|semantic| Reference::name("semantic.embedding_model", "models", &semantic.embedding_model));
         applies_to.into_iter().chain(embedding).collect()
+    }
+
+    fn desugar(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
+        let Some(Value::String(applies_to)) = row.get_mut("applies_to") else { return Ok(()) };
+        if let Some(name) = applies_to.strip_prefix("api_key:").filter(|name| !name.is_empty()) {
+            let id = names.id("api_keys", name).map_err(|message| Fault::new("applies_to", message))?;
+            *applies_to = format!("api_key:{id}");
+        }
+        Ok(())
     }
 }
 

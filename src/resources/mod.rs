@@ -11,6 +11,7 @@ mod bounds;
 pub mod cache_policy;
 pub mod catalog;
 pub mod claim_mapping;
+pub mod configuration;
 pub mod file;
 pub mod glob;
 pub mod guardrail;
@@ -25,6 +26,7 @@ pub mod oidc_provider;
 mod page;
 mod pairs;
 pub mod passthrough_route;
+mod place;
 pub mod provider_key;
 pub mod rate_limit;
 pub mod rate_limit_policy;
@@ -34,6 +36,9 @@ mod schema;
 pub mod shards;
 pub mod snapshot;
 pub mod values;
+
+use std::ops::Deref;
+use std::sync::OnceLock;
 
 use ring::digest::{SHA256, digest};
 use uuid::Uuid;
@@ -45,6 +50,7 @@ pub use bounds::MASK;
 pub use cache_policy::CachePolicy;
 pub use catalog::{Breach, Catalog, Entry};
 pub use claim_mapping::ClaimMapping;
+pub use configuration::Configuration;
 pub use glob::Glob;
 pub use guardrail::Guardrail;
 pub use guardrail_attachment::GuardrailAttachment;
@@ -64,23 +70,61 @@ pub use snapshot::{Change, Match, Snapshot, SnapshotBuilder};
 
 /// Every kind once, in the order in which they are counted and shown. A new kind is a file with its struct and a
 /// line here.
-pub static KINDS: [Kind; 15] = [
-    Kind::of::<ProviderKey>(),
-    Kind::of::<Model>(),
-    Kind::of::<ApiKey>(),
-    Kind::of::<Guardrail>(),
-    Kind::of::<GuardrailAttachment>(),
-    Kind::of::<McpServer>(),
-    Kind::of::<McpPolicy>(),
-    Kind::of::<McpAuthSettings>(),
-    Kind::of::<A2aAgent>(),
-    Kind::of::<CachePolicy>(),
-    Kind::of::<ObservabilityExporter>(),
-    Kind::of::<RateLimitPolicy>(),
-    Kind::of::<OidcProvider>(),
-    Kind::of::<ClaimMapping>(),
-    Kind::of::<PassthroughRoute>(),
-];
+fn ours() -> Vec<Kind> {
+    vec![
+        Kind::of::<ProviderKey>(),
+        Kind::of::<Model>(),
+        Kind::of::<ApiKey>(),
+        Kind::of::<Guardrail>(),
+        Kind::of::<GuardrailAttachment>(),
+        Kind::of::<McpServer>(),
+        Kind::of::<McpPolicy>(),
+        Kind::of::<McpAuthSettings>(),
+        Kind::of::<A2aAgent>(),
+        Kind::of::<CachePolicy>(),
+        Kind::of::<ObservabilityExporter>(),
+        Kind::of::<RateLimitPolicy>(),
+        Kind::of::<OidcProvider>(),
+        Kind::of::<ClaimMapping>(),
+        Kind::of::<PassthroughRoute>(),
+    ]
+}
+
+/// The kinds of this process, a slice.
+pub static KINDS: Kinds = Kinds(OnceLock::new());
+
+/// Kinds that are settled when they are first asked for.
+#[derive(Debug)]
+pub struct Kinds(OnceLock<Vec<Kind>>);
+
+impl Kinds {
+    /// Adds kinds to ours, for a program that builds on this library. To be called before anything else.
+    ///
+    /// # Errors
+    /// Somebody has asked for the kinds already.
+    pub fn extend(&self, more: Vec<Kind>) -> Result<(), Vec<Kind>> {
+        let mut kinds = ours();
+        kinds.extend(more);
+        self.0.set(kinds)
+    }
+}
+
+impl Deref for Kinds {
+    type Target = [Kind];
+
+    fn deref(&self) -> &[Kind] {
+        self.0.get_or_init(ours)
+    }
+}
+
+impl<'k> IntoIterator for &'k Kinds {
+    type Item = &'k Kind;
+    type IntoIter = std::slice::Iter<'k, Kind>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 /// The kind whose rows stand in a collection.
 pub fn kind(collection: &str) -> Option<&'static Kind> {

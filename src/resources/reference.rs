@@ -62,7 +62,7 @@ pub struct Unique {
 
 /// What a row may refer to while it is turned into its stored form.
 pub struct Names<'a> {
-    /// The id of a row by its collection and name.
+    /// The id of a row by its collection and name; an id stands for itself.
     pub id_of: &'a dyn Fn(&'static str, &str) -> Option<String>,
     /// The names of all rows of a collection, for messages.
     pub known: &'a dyn Fn(&'static str) -> Vec<String>,

@@ -6,6 +6,7 @@
 
 mod interpolate;
 mod rows;
+pub mod write;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,8 +14,9 @@ use std::path::Path;
 use ring::digest::{Context, SHA256};
 use serde_json::Value;
 
+use super::configuration::{self, Configuration};
 use super::reference::Names;
-use super::{Catalog, Entry, Snapshot, row_id, to_hex};
+use super::{Catalog, Entry, Snapshot, SnapshotBuilder, row_id, to_hex};
 use crate::document::{Document, Fault, Format, Problem, Problems};
 use rows::Row;
 
@@ -29,14 +31,9 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     generation: u64,
 ) -> Result<Snapshot, Problems> {
-    let rows = checked(text, file, env)?;
+    let (rows, entries) = checked(text, file, env)?;
     let builder = Snapshot::builder().generation(generation).hash(digest(&rows));
-    let entries = rows.iter().map(|row| {
-        let mut entry = row.entry();
-        entry.row = row.kind.admit(&entry.id, &Value::Object(row.body.clone())).row;
-        entry
-    });
-    Ok(entries.fold(builder, |builder, entry| builder.add_entry(entry)).assemble())
+    Ok(entries.into_iter().fold(builder, SnapshotBuilder::add_entry).assemble())
 }
 
 /// The same as rows that could be stored: collection, id and body of each.
@@ -48,11 +45,35 @@ pub fn rows(
     file: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<(&'static str, String, Value)>, Problems> {
-    let rows = checked(text, file, env)?.into_iter();
+    let rows = checked(text, file, env)?.0.into_iter();
     Ok(rows.map(|row| (row.kind.collection, row.id(), Value::Object(row.body))).collect())
 }
 
-fn checked(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Row>, Problems> {
+/// Reads the text of a resources file into rows as a store holds them, all or nothing.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(
+    text: &str,
+    file: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Configuration, Problems> {
+    let (rows, _) = checked(text, file, env)?;
+    let rows = rows.into_iter().map(|row| {
+        let mut body = row.body;
+        body.retain(|_, value| !value.is_null());
+        let (kind, name) = (row.kind, row.name.unwrap_or_default());
+        configuration::Row { kind, id: row_id(kind.collection, &name), name, body: Value::Object(body) }
+    });
+    Ok(Configuration::of(rows.collect()))
+}
+
+/// The rows of a file in their stored form, each also as it was read.
+fn checked(
+    text: &str,
+    file: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Vec<Row>, Vec<Entry>), Problems> {
     let document = Document::read(text, Format::Yaml, file)?;
     let mut loader = Loader { file, document: &document, problems: Vec::new(), failed: HashSet::new() };
     let mut rows = loader.rows(env);
@@ -60,7 +81,8 @@ fn checked(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Res
     let entries = loader.entries(&rows);
     loader.check(&entries);
     Problems::from(loader.problems).or(())?;
-    Ok(rows)
+    let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+    Ok((rows, entries))
 }
 
 struct Loader<'a> {
@@ -108,8 +130,11 @@ impl Loader<'_> {
     fn desugar(&mut self, rows: &mut [Row], env: &dyn Fn(&str) -> Option<String>) {
         let named = rows.iter().filter_map(|row| Some((row.kind.collection, row.name.clone()?)));
         let named: HashSet<(&'static str, String)> = named.collect();
+        let ids: HashSet<(&'static str, String)> =
+            named.iter().map(|(collection, name)| (*collection, row_id(collection, name))).collect();
         let id_of = |collection: &'static str, name: &str| {
-            named.contains(&(collection, name.to_owned())).then(|| row_id(collection, name))
+            let named = named.contains(&(collection, name.to_owned())).then(|| row_id(collection, name));
+            named.or_else(|| ids.contains(&(collection, name.to_owned())).then(|| name.to_owned()))
         };
         let known = |collection: &'static str| {
             named.iter().filter(|(of, _)| *of == collection).map(|(_, name)| name.clone()).collect()
