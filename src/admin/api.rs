@@ -7,6 +7,7 @@ use http::Method;
 use super::access::{AdminKeys, Denied, Operator, Presented};
 use super::former;
 use super::health;
+use super::import;
 use super::reply::Reply;
 use super::request::Request;
 use super::revisions::History;
@@ -79,6 +80,7 @@ impl Api {
             (Generation::Second, ["audit" | "revisions", ..]) => {
                 History { keeping: &self.keeping, who, request }.serve(&path).await
             }
+            (Generation::Second, ["import"]) => import::serve(&self.keeping, who, request).await,
             (Generation::Second, [name, rest @ ..]) => {
                 let kind = collection(name).ok_or_else(nothing)?;
                 Call { keeping: &self.keeping, kind, who, request }.serve(rest).await

@@ -7,6 +7,7 @@ mod effects;
 mod filters;
 mod former;
 mod health;
+mod import;
 pub mod openapi;
 mod page;
 pub mod reference;

@@ -1,9 +1,10 @@
 //! What is not about the rows of one kind: health, history, and what everybody may ask for.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::operation::{Answer, Operation, place, query, switch};
 use super::schemas::reference;
+use crate::resources::KINDS;
 
 type Described = (String, &'static str, Operation);
 
@@ -99,7 +100,56 @@ pub fn history() -> Vec<Described> {
         ("/admin/v1/revisions".to_owned(), "get", list("revisions", "The revisions, which are the writes")),
         ("/admin/v1/revisions/{revision}".to_owned(), "get", differences),
         ("/admin/v1/revisions/{revision}/rollback".to_owned(), "post", back),
+        import(),
     ]
+}
+
+/// Many rows at once.
+pub fn import() -> Described {
+    let entry = |members: &[&str]| {
+        let known = json!({
+            "collection": {"type": "string", "enum": KINDS.iter().map(|kind| kind.collection).collect::<Vec<_>>()},
+            "id": {"type": "string", "minLength": 1},
+            "revision": {"type": ["integer", "null"], "minimum": 0, "description": "The revision it has; without one the row must not be there."},
+            "value": {"type": "object", "description": "The row in its stored form: others are named by id."},
+        });
+        let properties: Map<String, Value> =
+            members.iter().map(|name| ((*name).to_owned(), known[*name].clone())).collect();
+        let required: Vec<&&str> = members.iter().filter(|name| **name != "revision").collect();
+        json!({"type": "array", "items": {"type": "object", "properties": properties, "required": required, "additionalProperties": false}})
+    };
+    let body = json!({
+        "type": "object",
+        "properties": {
+            "puts": entry(&["collection", "id", "revision", "value"]),
+            "deletes": entry(&["collection", "id", "revision"]),
+        },
+        "additionalProperties": false,
+    });
+    let done = json!({
+        "type": "object",
+        "properties": {
+            "revision": {"type": "integer"},
+            "written": {"type": "integer"},
+            "broken": {"type": "array", "items": {"type": "object"}},
+            "effects": reference("Effects"),
+        },
+        "required": ["revision", "written", "broken"],
+    });
+    let operation = Operation::new(
+        "import",
+        HISTORY,
+        "Write and delete many rows, all of them or none",
+        Answer::json("They were written.", done),
+    )
+    .more("Rows that come together may name one another in any order. `aisix import` uses this.")
+    .parameters([
+        switch("dry_run", "Write nothing, and tell what would follow."),
+        switch("force", "Although others name what is deleted."),
+    ])
+    .body(body, Vec::new())
+    .error([404, 412]);
+    ("/admin/v1/import".to_owned(), "post", operation)
 }
 
 /// What needs no key.

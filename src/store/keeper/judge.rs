@@ -1,6 +1,7 @@
 //! What an operator wants, judged before it is written: the rows by themselves, beside the others, and beside what the
 //! operator believed to be there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,8 +11,9 @@ use uuid::Uuid;
 use super::apply::name;
 use super::offered::BEHIND_STORED;
 use super::{Delete, Intent, Keeper, Outcome, Precondition, Put, Refusal};
+use crate::document::Fault;
 use crate::resources::reference::Names;
-use crate::resources::{Breach, Entry};
+use crate::resources::{Breach, Entry, Kind};
 use crate::store::{Audit, Batch, Changed, Event, Failure, Stored, Write};
 
 impl Keeper {
@@ -56,11 +58,13 @@ impl Keeper {
             let before = delete.kind.masked(self.present(delete)?.body.clone());
             judged.deletes.push((delete.kind.collection, delete.id.clone(), before));
         }
+        let arriving = arriving(&intent.puts);
         for put in &intent.puts {
-            judged.puts.push(self.ready(put)?);
+            let ready = self.ready(put, &arriving);
+            judged.puts.push(ready.map_err(|refusal| refusal.of(intent, put.kind, &put.body))?);
         }
         let former = self.try_on(&judged);
-        let clash = self.clash(&judged);
+        let clash = self.clash(&judged, intent);
         judged.broken = self.broken(former.0.iter().filter_map(|(_, _, entry)| entry.as_ref()));
         self.take_off(former);
         match clash {
@@ -93,18 +97,19 @@ impl Keeper {
     }
 
     /// What is wrong with the new rows beside the others.
-    fn clash(&self, judged: &Judged) -> Option<Refusal> {
+    fn clash(&self, judged: &Judged, intent: &Intent) -> Option<Refusal> {
         for ready in &judged.puts {
             let mut breaches = self.catalog.breaches(&ready.entry);
             breaches.retain(|breach| !breach.is_with(|other| other.order == BEHIND_STORED));
             let taken = breaches.iter().find(|breach| !matches!(breach, Breach::Reference(_)));
             if let Some(taken) = taken {
                 let call = |other: &Entry| format!("the {} {:?}", other.kind.title, other.name);
-                return Some(Refusal::Taken(taken.fault(call).to_string()));
+                let said = taken.fault(call).to_string();
+                return Some(Refusal::Taken(said).of(intent, ready.entry.kind, &ready.body));
             }
             if !breaches.is_empty() {
                 let faults = breaches.iter().map(|breach| breach.fault(Entry::place)).collect();
-                return Some(Refusal::Invalid(faults));
+                return Some(Refusal::Invalid(faults).of(intent, ready.entry.kind, &ready.body));
             }
         }
         None
@@ -132,8 +137,12 @@ impl Keeper {
     }
 
     /// A row as it will be stored, if it is sound by itself.
-    fn ready(&self, put: &Put) -> Result<Ready, Refusal> {
-        let id_of = |collection: &'static str, name: &str| self.catalog.id_of(collection, name);
+    fn ready(&self, put: &Put, arriving: &Arriving) -> Result<Ready, Refusal> {
+        let id_of = |collection: &'static str, name: &str| {
+            let there = || self.catalog.get(collection, name).map(|entry| entry.id.clone());
+            let new = || arriving.get(&(collection, name.to_owned())).cloned();
+            self.catalog.id_of(collection, name).or_else(there).or_else(new)
+        };
         let known = |collection: &'static str| self.catalog.names(collection);
         let names = Names { id_of: &id_of, known: &known, env: &|_| None };
         let id = put.id.clone().or_else(|| self.place_of_offered(put));
@@ -165,6 +174,41 @@ impl Keeper {
         // Behind every row that is there: of two that clash this one is at fault.
         let entry = Entry { kind: put.kind, id, name, row: Some(Arc::clone(&row)), order: usize::MAX };
         Ok(Ready { entry, body, before: there.map(|there| put.kind.masked(there.body.clone())) })
+    }
+}
+
+/// Ids of rows that come together, by collection and name, and by collection and id.
+type Arriving = HashMap<(&'static str, String), String>;
+
+fn arriving(puts: &[Put]) -> Arriving {
+    let mut arriving = HashMap::new();
+    if puts.len() < 2 {
+        return arriving;
+    }
+    for (put, id) in puts.iter().filter_map(|put| Some((put, put.id.as_ref()?))) {
+        arriving.insert((put.kind.collection, id.clone()), id.clone());
+        arriving.insert((put.kind.collection, name(put.kind, &put.body, id)), id.clone());
+    }
+    arriving
+}
+
+impl Refusal {
+    /// Says of which row it speaks, where there are several.
+    fn of(self, intent: &Intent, kind: &Kind, body: &Value) -> Refusal {
+        if intent.puts.len() < 2 {
+            return self;
+        }
+        let row = format!("{} {:?}", kind.collection, name(kind, body, "?"));
+        match self {
+            Refusal::Invalid(faults) => {
+                let at = |path: &str| if path.is_empty() { row.clone() } else { format!("{row}.{path}") };
+                Refusal::Invalid(
+                    faults.iter().map(|fault| Fault::new(at(&fault.path), &fault.message)).collect(),
+                )
+            }
+            Refusal::Taken(message) => Refusal::Taken(format!("{row}: {message}")),
+            other => other,
+        }
     }
 }
 
