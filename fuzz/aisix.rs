@@ -64,4 +64,17 @@ pub mod fuzzing {
             Err(problems) => assert!(!problems.is_empty(), "refused without a reason"),
         }
     }
+
+    /// What a file holds can be written as a file again, and that one reads back as the same.
+    pub fn export(data: &[u8]) {
+        use resources::file::write::{Secrets, write};
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        let env = |name: &str| name.starts_with('V').then(|| format!("value of {name}"));
+        let Ok(read) = resources::file::read(text, Path::new("fuzz.yaml"), &env) else { return };
+        for secrets in [Secrets::Named, Secrets::Revealed] {
+            let written = write(&read, "of a fuzzer", secrets);
+            let faults = written.check(&read);
+            assert!(faults.is_empty(), "{faults:?}\n{}", written.text);
+        }
+    }
 }

@@ -205,6 +205,7 @@ fn put(value: &mut Value, path: &str, text: &str) {
 /// Variables that begin with our prefix and are not settings: flags and test switches.
 pub const IGNORED: &[&str] = &[
     "AISIX_CONFIG",
+    "AISIX_ADMIN_KEY",
     "AISIX_CALLER_KEY",
     "AISIX_ADMIN_KEY",
     "AISIX_DATA_DIR",

@@ -54,6 +54,11 @@ fn the_admin_api_is_as_its_document_and_its_page_say() {
 }
 
 #[test]
+fn commands_are_as_their_page_says() {
+    agree("docs/reference/cli.md", &aisix::cli::reference_page());
+}
+
+#[test]
 fn the_architecture_page_shows_the_tables_of_the_house() {
     let path = "docs/architecture.md";
     let page = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));

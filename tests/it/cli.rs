@@ -93,6 +93,15 @@ async fn version_and_help_answer_and_succeed() {
     for word in ["--config", "validate", "AISIX_CONFIG"] {
         assert!(stdout.contains(word), "{word} is missing in:\n{stdout}");
     }
+    for command in ["validate", "export", "import", "diff", "key"] {
+        let (status, stdout, _) = aisix(folder.path(), &[command, "--help"]).await;
+        assert!(status.success() && stdout.contains("Example"), "{command} without an example:\n{stdout}");
+    }
+    let (status, stdout, _) = aisix(folder.path(), &["completions", "bash"]).await;
+    assert!(
+        status.success() && stdout.contains("complete") && stdout.contains("--reveal-secrets"),
+        "{stdout}"
+    );
 }
 
 #[tokio::test]

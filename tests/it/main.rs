@@ -25,6 +25,12 @@ mod backpressure;
 mod chat;
 /// The command line: validate, version, help, refusals.
 mod cli;
+/// Caller keys made by the command line.
+mod cli_keys;
+/// A LiteLLM configuration taken over.
+mod cli_litellm;
+/// Resources carried between files, databases and running gateways.
+mod cli_stores;
 /// Keys of the configuration that change what a caller meets.
 mod configuration;
 /// Token counting.

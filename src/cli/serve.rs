@@ -1,82 +1,16 @@
-//! The command line.
+//! The gateway itself: its configuration, its log, and the run.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 use crate::gateway::{self, Source};
-use crate::{sim, store};
 
-/// A gateway between applications and AI model providers
+/// Runs the gateway to its end.
 ///
-/// Without arguments it starts at once: aliases come from the provider keys it finds in the environment
-/// (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, DEEPSEEK_API_KEY, OLLAMA_BASE_URL, VLLM_BASE_URL and
-/// more) and from a simulated provider that needs none.
-#[derive(Debug, Parser)]
-#[command(name = "aisix", version, args_conflicts_with_subcommands = true)]
-struct Cli {
-    /// Bootstrap file (YAML, TOML or JSON)
-    #[arg(short, long, env = "AISIX_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Check a resources file and print everything that is wrong with it
-    Validate {
-        /// The file to check; ${VAR} is looked up in the current environment
-        #[arg(long, value_name = "FILE")]
-        resources: PathBuf,
-    },
-    /// Run the simulated provider alone
-    Sim(sim::Settings),
-}
-
-/// Runs what the arguments ask for.
-pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
-        Some(Command::Validate { resources }) => validate(&resources),
-        Some(Command::Sim(settings)) => sim::run(settings).map_err(|error| format!("aisix sim: {error}")),
-        None => serve(cli.config),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            let _ = writeln!(std::io::stderr(), "{message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn validate(resources: &std::path::Path) -> Result<(), String> {
-    let snapshot = store::file::snapshot(resources).map_err(|problems| problems.to_string())?;
-    let counts: Vec<String> = snapshot
-        .counts()
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("{count} {kind}"))
-        .collect();
-    let total: usize = snapshot.counts().iter().map(|(_, count)| count).sum();
-    let _ = writeln!(
-        std::io::stdout(),
-        "{}: {total} resources are valid ({})",
-        resources.display(),
-        counts.join(", ")
-    );
-    for notice in snapshot.dormant() {
-        let _ = writeln!(std::io::stderr(), "note: {notice}");
-    }
-    Ok(())
-}
-
-fn serve(path: Option<PathBuf>) -> Result<(), String> {
+/// # Errors
+/// Why it did not start.
+pub fn serve(path: Option<PathBuf>) -> Result<(), String> {
     let environment = config::environment();
     let (config, source) = match &path {
         Some(path) => {
