@@ -141,7 +141,7 @@ fn attempts() -> impl Strategy<Value = Vec<Try>> {
                 .prop_map(|(of, member, value)| Try::Patch { of, member, value }),
             index().prop_map(|of| Try::Delete { of }),
         ];
-    prop::collection::vec(one, 1..24)
+    prop::collection::vec(one, 1..12)
 }
 
 /// What a try writes.
@@ -209,7 +209,7 @@ proptest! {
 
 /// `PROPTEST_CASES` sets another number.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12)
 }
 
 #[test]
