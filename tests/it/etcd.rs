@@ -7,6 +7,8 @@ mod access;
 mod chaos;
 /// Several gateways on one etcd.
 mod fleet;
+/// Outages that last, and what the gateway says of itself.
+mod outage;
 /// Rows as they lie in etcd, good and bad.
 mod rows;
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::last_known_good::Kept;
 use super::{Keeper, Opening};
@@ -81,21 +82,41 @@ type Looked = (Box<dyn Store>, Result<Rows, Failure>);
 /// for a store that may be out of reach.
 pub(super) struct Loading {
     look: Pin<Box<dyn Future<Output = Looked>>>,
-    /// Looks that failed before this one.
+    outage: Outage,
+}
+
+/// How long the store has been out of reach.
+#[derive(Clone, Copy)]
+pub(super) struct Outage {
+    /// Looks that failed.
     failed: u32,
+    /// What is asked of the keeper waits until then: contact that was just lost is often found again at once, at another
+    /// member.
+    patient_until: Instant,
+}
+
+impl Outage {
+    /// It begins now.
+    fn new() -> Self {
+        Outage { failed: 0, patient_until: Instant::now() + PATIENCE }
+    }
+
+    fn failed_again(self) -> Self {
+        Outage { failed: self.failed.saturating_add(1), ..self }
+    }
 }
 
 impl Loading {
-    fn of(keeper: &mut Keeper, failed: u32, why: Failure) -> Self {
+    fn of(keeper: &mut Keeper, outage: Outage, why: Failure) -> Self {
         let away = Absent { name: keeper.store.name(), why };
         let mut store = std::mem::replace(&mut keeper.store, Box::new(away));
-        let pause = pause(failed);
+        let pause = pause(outage.failed);
         let look = Box::pin(async move {
             tokio::time::sleep(pause).await;
             let rows = store.load().await;
             (store, rows)
         });
-        Loading { look, failed }
+        Loading { look, outage }
     }
 }
 
@@ -112,16 +133,20 @@ async fn keep(mut keeper: Keeper, mut loading: Option<Loading>, mut errands: mps
                     continue;
                 }
             },
-            Some(Loading { look, failed }) => tokio::select! {
-                biased;
-                errand = errands.recv() => errand,
-                (store, rows) = look => {
-                    keeper.store = store;
-                    let failed = *failed;
-                    loading = keeper.looked(rows, failed);
-                    continue;
+            Some(Loading { look, outage }) => {
+                let outage = *outage;
+                let patient = Instant::now() < outage.patient_until;
+                tokio::select! {
+                    biased;
+                    errand = errands.recv(), if !patient => errand,
+                    (store, rows) = look => {
+                        keeper.store = store;
+                        loading = keeper.looked(rows, outage);
+                        continue;
+                    }
+                    () = tokio::time::sleep_until(outage.patient_until), if patient => continue,
                 }
-            },
+            }
         };
         match errand {
             Some(errand) => errand(&mut keeper).await,
@@ -139,7 +164,8 @@ impl Keeper {
             return Ok(None);
         };
         let away = Failure::Unavailable(AWAY.to_owned());
-        let mut loading = Loading::of(self, 0, away.clone());
+        let outage = Outage::new();
+        let mut loading = Loading::of(self, outage, away.clone());
         let why = match tokio::time::timeout(PATIENCE, &mut loading.look).await {
             Ok((store, Ok(rows))) => {
                 self.store = store;
@@ -149,7 +175,7 @@ impl Keeper {
             }
             Ok((store, Err(failure))) => {
                 self.store = store;
-                loading = Loading::of(self, 1, away);
+                loading = Loading::of(self, outage.failed_again(), away);
                 failure
             }
             Err(_) => away,
@@ -188,14 +214,14 @@ impl Keeper {
             Err(Failure::Compacted) => {
                 tracing::info!("the store no longer knows what changed; loading all of it");
                 let rows = self.store.load().await;
-                self.looked(rows, 0)
+                self.looked(rows, Outage::new())
             }
-            Err(failure) => Some(self.lose(failure, 0)),
+            Err(failure) => Some(self.lose(failure, Outage::new())),
         }
     }
 
     /// Takes in all that there is, or tries again later. What is served stays until that succeeds.
-    fn looked(&mut self, rows: Result<Rows, Failure>, failed: u32) -> Option<Loading> {
+    fn looked(&mut self, rows: Result<Rows, Failure>, outage: Outage) -> Option<Loading> {
         match rows {
             Ok(rows) => {
                 if !self.status.facts().connected() {
@@ -208,7 +234,7 @@ impl Keeper {
                 self.refuse(problems);
                 None
             }
-            Err(failure) => Some(self.lose(failure, failed)),
+            Err(failure) => Some(self.lose(failure, outage)),
         }
     }
 
@@ -217,11 +243,11 @@ impl Keeper {
         self.status.failed(&Failure::Invalid(problems));
     }
 
-    fn lose(&mut self, failure: Failure, failed: u32) -> Loading {
-        tracing::error!(%failure, failed, "the configuration cannot be followed; what is served stays");
+    fn lose(&mut self, failure: Failure, outage: Outage) -> Loading {
+        tracing::error!(%failure, failed = outage.failed, "the configuration cannot be followed; what is served stays");
         self.status.failed(&failure);
         let away = Failure::Unavailable(format!("{AWAY}: {failure}"));
-        Loading::of(self, failed.saturating_add(1), away)
+        Loading::of(self, outage.failed_again(), away)
     }
 }
 
