@@ -172,8 +172,9 @@ where
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.settings.header_timeout);
             match conn.fill(Some(deadline.saturating_duration_since(Instant::now()))).await {
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                    // Half an empty line is as little of a request as a whole one.
-                    let begun = conn.inbox.pending() != b"\r";
+                    // Empty lines, which may have come in pieces, are as little of a request as half of one.
+                    conn.skip_empty_lines();
+                    let begun = !matches!(conn.inbox.pending(), b"" | b"\r");
                     return if begun { Arrival::Refused(slow_head()) } else { Arrival::End };
                 }
                 Ok(0) | Err(_) => return Arrival::End,
