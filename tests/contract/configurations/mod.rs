@@ -158,8 +158,10 @@ fn written(attempt: &Try, rows: &[Row], others: &[Row]) -> Intent {
         }
         Try::Patch { of, member, value } => {
             let row = of.get(rows);
-            let names: Vec<&String> = row.body.as_object().expect("a row").keys().collect();
-            let body = json!({ member.get(&names).as_str(): value });
+            // A row may have no member left; there is always one that it could have.
+            let own = row.body.as_object().expect("a row").keys().map(String::as_str);
+            let names: Vec<&str> = own.chain(["enabled"]).collect();
+            let body = json!({ (*member.get(&names)): value });
             let put = Put { kind: row.kind, id: Some(row.id.clone()), body, only_if: anything, merge: true };
             intent(vec![put], Vec::new())
         }
