@@ -164,7 +164,14 @@ pub fn load(address: &Address) -> Result<(Configuration, Vec<Notice>), String> {
 
 /// What a store holds.
 pub fn configuration(rows: Rows) -> (Configuration, Vec<Notice>) {
-    Configuration::stored(rows.rows.into_iter().map(|row| (row.collection, row.id, row.body)))
+    let stored = rows.rows.into_iter().map(|row| (row.collection, row.id, row.body));
+    let (configuration, mut notices) = Configuration::stored(stored);
+    notices.extend(rows.unreadable.into_iter().map(|one| Notice {
+        place: format!("{}/{}", one.collection, one.id),
+        message: one.why,
+        row: true,
+    }));
+    (configuration, notices)
 }
 
 fn from_text(text: &str, path: &Path) -> Result<Configuration, String> {

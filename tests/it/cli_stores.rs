@@ -6,6 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::client::Request;
+use crate::support::etcd::Etcd;
 use crate::support::fixtures::*;
 use crate::support::gateway::{Gateway, command, run};
 use crate::support::replies;
@@ -88,6 +89,23 @@ async fn what_goes_through_a_database_comes_back_the_same() {
         (aisix(at, &["export", "--from", "a.db"]).await, aisix(at, &["export", "--from", "b.db"]).await);
     let body = |came: &Came| came.out.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(body(&one), body(&other), "the same rows are the same text");
+}
+
+#[tokio::test]
+async fn what_is_in_a_database_can_be_in_etcd_as_well() {
+    let folder = imported().await;
+    let (at, etcd) = (folder.path(), Etcd::start().await);
+    let place = format!("etcd://{}/elsewhere", etcd.addr);
+    let came = aisix(at, &["import", "r.yaml", "--to", &place]).await;
+    assert_eq!(came.code, Some(0), "{}", came.err);
+    assert_eq!(aisix(at, &["diff", "a.db", &place]).await.code, Some(0));
+    let made = aisix(at, &["key", "create", "--on", &place, "--name", "ci", "--models", "m"]).await;
+    assert!(made.code == Some(0) && made.out.starts_with("sk-"), "{}", made.err);
+    let differs = aisix(at, &["diff", "a.db", &place]).await;
+    assert!(differs.code == Some(1) && differs.out.contains("ci"), "{}", differs.out);
+    etcd.put("/elsewhere/models/broken", "no JSON").await;
+    let faulty = aisix(at, &["validate", &place]).await;
+    assert!(faulty.code == Some(1) && faulty.err.contains("models/broken"), "{}", faulty.err);
 }
 
 #[tokio::test]

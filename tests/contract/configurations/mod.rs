@@ -1,6 +1,7 @@
 //! Whole configurations, generated: what goes through stores and files comes back as it was, and no sequence of writes
 //! that was accepted leaves a row that names nothing.
 
+mod clusters;
 mod dangling;
 mod generate;
 
@@ -12,6 +13,7 @@ use aisix::resources::file::write::{Secrets, write};
 use aisix::store::keeper::{Delete, Intent, Keeper, Precondition, Put};
 use aisix::store::sqlite::SqliteStore;
 use aisix::store::{Rows, Store};
+use clusters::Clusters;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -212,6 +214,15 @@ proptest! {
 /// `PROPTEST_CASES` sets another number.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12)
+}
+
+#[test]
+fn configurations_go_through_etcd_and_files_unchanged() {
+    let clusters = Clusters::start();
+    let config = ProptestConfig { cases: cases(), ..ProptestConfig::default() };
+    let round = |configuration: generate::Generated| goes_round(&clusters, &configuration.0);
+    let went = proptest::test_runner::TestRunner::new(config).run(&generate::configuration(), round);
+    went.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]
