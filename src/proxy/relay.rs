@@ -18,7 +18,7 @@ use super::node::Node;
 use crate::dialect::StreamPass;
 use crate::error::{Error, Kind};
 use crate::upstream::StreamAnswer;
-use crate::upstream::attempt::classified;
+use crate::upstream::refusal::classified;
 use crate::upstream::transport::{Call, Fault, Headers};
 
 /// Relays a stream to its end. Failures after this point are told in-band, so this never fails.

@@ -7,7 +7,9 @@ pub mod attempt;
 pub mod dispatch;
 pub mod endpoint;
 pub mod headers;
+mod outgoing;
 pub mod providers;
+pub mod refusal;
 pub mod resolve;
 pub mod transport;
 

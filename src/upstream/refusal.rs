@@ -1,0 +1,178 @@
+//! What an upstream's refusal means to a caller.
+
+use std::time::Duration;
+
+use super::attempt::{Answer, Failure, WholeAnswer, returned_headers};
+use super::headers;
+use super::transport::{Call, Collected, Fields};
+use crate::dialect::{DialectId, Problem, Usage};
+use crate::error::{Error, Kind};
+
+/// A refusal as the engine sees it: what it means, and, when it is written in the caller's own dialect, the
+/// upstream's very words.
+pub struct Refusal {
+    failure: Failure,
+    native: Option<WholeAnswer>,
+}
+
+pub async fn read_refusal<C: Call>(mut call: C, status: u16, dialect: DialectId) -> Refusal {
+    let mut body = Collected::default();
+    let complete = pingora_timeout::timeout(REFUSAL_PATIENCE, async {
+        while let Ok(Some(chunk)) = call.chunk().await {
+            if body.len() < MAX_REFUSAL_BYTES {
+                body.push(chunk);
+            } else if body.len() + chunk.len() > MAX_DRAINED_BYTES {
+                return false;
+            }
+        }
+        true
+    })
+    .await
+    .unwrap_or(false);
+    let body = body.into_bytes();
+    let problem = dialect.dialect().read_error(status, &body);
+    let failure = Failure {
+        error: refusal_error(status, &problem, call.fields()),
+        hints: call.fields().copied(headers::is_retry_hint),
+        timed_out: false,
+    };
+    let relayed = failure.error.kind == Kind::UpstreamRefused && problem.native && complete;
+    let headers = returned_headers(call.fields());
+    let native = relayed.then(|| WholeAnswer {
+        status,
+        headers,
+        body,
+        usage: Usage::default(),
+        refused: Some(failure.error.clone()),
+    });
+    if complete {
+        call.release().await;
+    }
+    Refusal { failure, native }
+}
+
+pub fn native_refusal<C>(refusal: Refusal) -> Result<Answer<C>, Failure> {
+    match refusal.native {
+        Some(answer) => Ok(Answer::Whole(Box::new(answer))),
+        None => Err(refusal.failure),
+    }
+}
+
+/// What a refusal means to the caller. The upstream's opinion of *our* credential is not the caller's 401,
+/// and the bodies of server errors stay here.
+fn refusal_error(status: u16, problem: &Problem, fields: Fields<'_>) -> Error {
+    let error = match status {
+        401 => Error::new(
+            Kind::UpstreamCredential,
+            "the provider refused the gateway's own credential; tell the operator",
+        )
+        .code("upstream_auth_failed"),
+        400..=499 => {
+            let message = problem.message.clone().unwrap_or_else(|| format!("upstream returned {status}"));
+            let mut error = Error::new(Kind::UpstreamRefused, message).with_status(status);
+            error.code = problem.code.clone().map(Into::into);
+            error.param = problem.param.clone().map(Into::into);
+            error
+        }
+        _ => Error::new(Kind::UpstreamFailed, format!("upstream returned {status}")),
+    };
+    let error = error.because(classified(status, problem));
+    match retry_after(fields) {
+        Some(seconds) => error.retry_after(seconds),
+        None => error,
+    }
+}
+
+/// What the log may say about an upstream's refusal: its status, type and code. Its words may quote a prompt
+/// or a key.
+pub fn classified(status: u16, problem: &Problem) -> String {
+    let mut text = match problem.status.unwrap_or(status) {
+        0 => "in-band error".to_owned(),
+        status => format!("status {status}"),
+    };
+    let names = [("type", &problem.kind), ("code", &problem.code)];
+    for (label, name) in names {
+        let name =
+            name.as_deref().filter(|name| name.len() <= MAX_NAME_BYTES && name.bytes().all(is_name_byte));
+        if let Some(name) = name {
+            text.push_str(&format!(", {label} {name}"));
+        }
+    }
+    text
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+/// An error frame where the first event should have been: the stream never began.
+pub fn in_band_failure(problem: &Problem) -> Failure {
+    match problem.status {
+        Some(status @ 400..=499) => refusal_error(status, problem, Fields::None).into(),
+        _ => Error::new(Kind::UpstreamFailed, "the upstream began its stream with an error")
+            .because(classified(0, problem))
+            .into(),
+    }
+}
+
+/// Seconds until the upstream wants to be asked again, from `retry-after-ms` or `retry-after` (seconds or
+/// an HTTP date is allowed there; only seconds are read).
+fn retry_after(fields: Fields<'_>) -> Option<u32> {
+    let number = |name: &str| fields.text(name)?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"))?;
+    (0.0..=MAX_RETRY_AFTER).contains(&seconds).then_some(seconds.ceil() as u32)
+}
+
+/// How long the body of a refusal may take.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of a refusal that are kept; the rest is read away to save the connection.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+const MAX_DRAINED_BYTES: usize = 256 * 1024;
+/// Longer ones are no type or code.
+const MAX_NAME_BYTES: usize = 64;
+/// A day; anything longer is not a hint but a mistake.
+const MAX_RETRY_AFTER: f64 = 86_400.0;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn our_own_bad_credential_is_not_the_callers_401() {
+        let problem = Problem { message: Some("Incorrect API key sk-xyz".into()), ..Problem::default() };
+        let error = refusal_error(401, &problem, Fields::None);
+        assert_eq!((error.status(), error.code.as_deref()), (502, Some("upstream_auth_failed")));
+        assert!(!error.message.contains("sk-xyz"));
+    }
+
+    #[test]
+    fn server_errors_hide_their_body_and_keep_their_retry_hint() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", HeaderValue::from_static("7"));
+        let problem = Problem { message: Some("stack trace".into()), ..Problem::default() };
+        let error = refusal_error(503, &problem, Fields::Map(&headers));
+        assert_eq!(
+            (error.status(), &*error.message, error.retry_after),
+            (502, "upstream returned 503", Some(7))
+        );
+        assert!(error.retryable());
+    }
+
+    #[test]
+    fn retry_hints_are_read_in_both_spellings_and_bounded() {
+        let cases = [
+            ("retry-after", "3", Some(3)),
+            ("retry-after-ms", "1500", Some(2)),
+            ("retry-after", "1e99", None),
+            ("retry-after", "-1", None),
+            ("retry-after", "soon", None),
+        ];
+        for (name, value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(retry_after(Fields::Map(&headers)), expected, "{name}: {value}");
+        }
+    }
+}
