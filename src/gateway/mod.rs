@@ -98,6 +98,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     opening.status = Arc::clone(&status);
     let keeping = keeper::start(opening).map_err(|failure| failure.to_string())?;
     life.watch(contact(&config, status));
+    let closing = keeping.clone();
     let made = standalone.as_ref().and_then(|standalone| standalone.admin_key.secret());
     let api = Api {
         keys: admin_keys(&config, made),
@@ -111,6 +112,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     let banner = Banner { addresses, standalone, node: Arc::clone(&node) };
     let signals = Signals::new(&config.shutdown, banner, &node, reload, certificates);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
+    closing.close();
     telemetry.flush();
     Ok(())
 }

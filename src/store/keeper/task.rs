@@ -39,6 +39,20 @@ impl Keeping {
         self.errands.send(errand).await.ok()?;
         told.await.ok()
     }
+
+    /// At the end of the process: what is served last is on disk before this returns, unless that takes too long.
+    pub fn close(&self) {
+        let (tell, told) = std::sync::mpsc::channel();
+        let errand: Errand = Box::new(move |keeper| {
+            Box::pin(async move {
+                drop(keeper.saver.take());
+                let _ = tell.send(());
+            })
+        });
+        if self.errands.try_send(errand).is_ok() {
+            let _ = told.recv_timeout(PATIENCE * 2);
+        }
+    }
 }
 
 /// Opens a store and keeps it, on a thread of its own. Returns when the first snapshot is published: that of the last
