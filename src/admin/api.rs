@@ -8,6 +8,7 @@ use super::access::{AdminKeys, Denied, Operator, Presented};
 use super::former;
 use super::health;
 use super::import;
+use super::refusal::nothing;
 use super::reply::Reply;
 use super::request::Request;
 use super::revisions::History;
@@ -89,11 +90,6 @@ impl Api {
         }
     }
 }
-
-pub fn nothing() -> Reply {
-    Reply::error(404, "there is nothing at this path")
-}
-
 /// The kind of a path segment; `apikeys` is an older name.
 fn collection(name: &str) -> Option<&'static Kind> {
     kind(if name == "apikeys" { ApiKey::COLLECTION } else { name })

@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::access::Operator;
-use super::api::nothing;
-use super::refusal::{in_use, stopped};
+use super::refusal::{in_use, nothing, stopped};
 use super::reply::Reply;
 use super::request::{NoObject, Request};
 use super::rows::{self, Call};
@@ -68,13 +67,14 @@ struct Errand<'e> {
 impl Errand<'_> {
     async fn list(&self) -> Result<Reply, Reply> {
         let kind = self.call.kind;
-        let rows = self.ask(move |keeper| keeper.list(kind, None).cloned().collect::<Vec<_>>()).await?;
+        let list = move |keeper: &mut Keeper| keeper.list(kind, None).cloned().collect::<Vec<_>>();
+        let rows = rows::ask(self.call.keeping, list).await?;
         let list: Vec<Value> = rows.into_iter().map(|row| self.item(row)).collect();
         Ok(Reply::json(200, &json!({"total": list.len(), "list": list})))
     }
 
     async fn read(&self, id: &str) -> Result<Reply, Reply> {
-        let row = self.row(id).await?.ok_or_else(|| self.missing(id))?;
+        let row = self.call.row(id).await?.ok_or_else(|| self.missing(id))?;
         Ok(Reply::json(200, &self.item(row)))
     }
 
@@ -84,7 +84,7 @@ impl Errand<'_> {
     }
 
     async fn put(&self, id: &str) -> Result<Reply, Reply> {
-        let status = if self.row(id).await?.is_some() { 200 } else { 201 };
+        let status = if self.call.row(id).await?.is_some() { 200 } else { 201 };
         let action = if status == 200 { "replace" } else { "create" };
         self.write(action, status, id.to_owned(), Precondition::Anything).await
     }
@@ -125,7 +125,7 @@ impl Errand<'_> {
     ) -> Result<Vec<Stored>, Reply> {
         let who = self.call.who.label.clone();
         let intent = Intent { who, action, puts, deletes, force: false, dry_run: false };
-        let outcome = self.call.commit(intent).await?;
+        let outcome = rows::commit(self.call.keeping, intent).await?;
         Ok(outcome.map_err(|refusal| self.refused(refusal, id))?.rows)
     }
 
@@ -134,19 +134,6 @@ impl Errand<'_> {
             NoObject::NoJson(error) => Reply::error(400, format!("Invalid JSON: {error}")),
             NoObject::Other => violations(&[Fault::new("", "must be a mapping")]),
         })
-    }
-
-    async fn row(&self, id: &str) -> Result<Option<Stored>, Reply> {
-        let (kind, id) = (self.call.kind, id.to_owned());
-        self.ask(move |keeper| keeper.get(kind, &id).cloned()).await
-    }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Keeper) -> T + Send + 'static,
-    ) -> Result<T, Reply> {
-        let asked = self.call.keeping.ask(move |keeper| Box::pin(async move { question(keeper) }));
-        asked.await.ok_or_else(stopped)
     }
 
     /// An item of a list. The revision of a row's first write is not kept: both indices are that of the last.

@@ -6,10 +6,9 @@ use serde_json::{Map, Value, json};
 use http::Method;
 
 use super::access::Operator;
-use super::effects::{broken, foreseen};
-use super::refusal::stopped;
 use super::reply::Reply;
 use super::request::Request;
+use super::rows;
 use crate::resources::kind;
 use crate::store::keeper::{Delete, Intent, Keeping, Precondition, Put};
 
@@ -44,23 +43,12 @@ pub async fn serve(keeping: &Keeping, who: &Operator, request: &Request) -> Resu
     request.takes(&["dry_run", "force"])?;
     let (force, dry_run) = (request.flag("force")?, request.flag("dry_run")?);
     let intent = Intent { who: who.label.clone(), force, dry_run, ..intent(&request.body)? };
-    if dry_run {
-        let asked = keeping.ask(move |keeper| Box::pin(async move { keeper.foresee(&intent) }));
-        let (outcome, effects) = asked.await.ok_or_else(stopped)??;
-        let effects = foreseen(&outcome, &effects, force)?;
-        let written = outcome.rows.len();
-        return Ok(Reply::json(
-            200,
-            &json!({"revision": outcome.revision, "written": written, "broken": broken(&outcome), "effects": effects}),
-        ));
+    let done = rows::carry_out(keeping, intent).await?;
+    let mut shown = json!({"revision": done.revision, "written": done.rows.len(), "broken": done.broken});
+    if let Some(effects) = done.effects {
+        shown["effects"] = effects;
     }
-    let asked = keeping.ask(move |keeper| Box::pin(keeper.carry_out(intent)));
-    let outcome = asked.await.ok_or_else(stopped)??;
-    let written = outcome.rows.len();
-    Ok(Reply::json(
-        200,
-        &json!({"revision": outcome.revision, "written": written, "broken": broken(&outcome)}),
-    ))
+    Ok(Reply::json(200, &shown))
 }
 
 /// What the body of a request asks for.

@@ -28,9 +28,10 @@ use pingora_core::protocols::http::ServerSession;
 
 use crate::life::{Life, Probe};
 use crate::telemetry::Metrics;
-use api::{Api, Generation, nothing};
+use api::{Api, Generation};
 use door::Answering;
 use page::Page;
+use refusal::nothing;
 use reply::Reply;
 use request::Request;
 use status::Board;

@@ -36,6 +36,10 @@ impl From<Failure> for Reply {
     }
 }
 
+pub fn nothing() -> Reply {
+    Reply::error(404, "there is nothing at this path")
+}
+
 /// The keeper of the configuration is gone, which it is at the end of the process only.
 pub fn stopped() -> Reply {
     Reply::error(500, "store error: the keeper of the configuration has stopped")

@@ -6,9 +6,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::access::Operator;
-use super::api::nothing;
 use super::effects;
-use super::refusal::stopped;
+use super::refusal::{nothing, stopped};
 use super::reply::Reply;
 use super::request::Request;
 use super::time::rfc3339_millis;

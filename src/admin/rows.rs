@@ -4,13 +4,12 @@ use http::{Method, header};
 use serde_json::{Map, Value, json};
 
 use super::access::Operator;
-use super::api::nothing;
 use super::effects::{broken, foreseen};
 use super::filters::Filters;
-use super::refusal::stopped;
+use super::refusal::{nothing, stopped};
 use super::reply::Reply;
 use super::request::{NoObject, Request};
-use crate::resources::{ApiKey, Kind, Resource, sha256, to_hex};
+use crate::resources::{ApiKey, Kind, Resource, api_key};
 use crate::store::Stored;
 use crate::store::keeper::{Delete, Intent, Keeper, Keeping, Outcome, Precondition, Put, Refusal};
 
@@ -23,12 +22,41 @@ pub struct Call<'c> {
 }
 
 /// What came of a write.
-struct Done {
-    rows: Vec<Stored>,
+pub struct Done {
+    pub revision: u64,
+    pub rows: Vec<Stored>,
     /// Rows that name nothing any more.
-    broken: Vec<Value>,
+    pub broken: Vec<Value>,
     /// What would follow, where nothing was written.
-    effects: Option<Value>,
+    pub effects: Option<Value>,
+}
+
+/// Carries out a write, or tells what would follow from it.
+pub async fn carry_out(keeping: &Keeping, intent: Intent) -> Result<Done, Reply> {
+    let (outcome, effects) = if intent.dry_run {
+        let force = intent.force;
+        let (outcome, effects) = ask(keeping, move |keeper| keeper.foresee(&intent)).await??;
+        let effects = foreseen(&outcome, &effects, force)?;
+        (outcome, Some(effects))
+    } else {
+        (commit(keeping, intent).await??, None)
+    };
+    Ok(Done { revision: outcome.revision, broken: broken(&outcome), rows: outcome.rows, effects })
+}
+
+/// Writes.
+pub async fn commit(keeping: &Keeping, intent: Intent) -> Result<Result<Outcome, Refusal>, Reply> {
+    let asked = keeping.ask(move |keeper| Box::pin(keeper.carry_out(intent)));
+    asked.await.ok_or_else(stopped)
+}
+
+/// Asks the keeper something it knows.
+pub async fn ask<T: Send + 'static>(
+    keeping: &Keeping,
+    question: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+) -> Result<T, Reply> {
+    let asked = keeping.ask(move |keeper| Box::pin(async move { question(keeper) }));
+    asked.await.ok_or_else(stopped)
 }
 
 impl Call<'_> {
@@ -59,8 +87,7 @@ impl Call<'_> {
             let rows = keeper.list(kind, token.as_deref()).filter(|row| filters.show(row));
             rows.take(size.saturating_add(1)).cloned().collect()
         };
-        let asked = self.keeping.ask(move |keeper| Box::pin(async move { read(keeper) }));
-        let mut rows = asked.await.ok_or_else(stopped)?;
+        let mut rows = ask(self.keeping, read).await?;
         let more = rows.len() > size;
         rows.truncate(size);
         let next = rows.last().filter(|_| more).map(|row| row.id.clone());
@@ -82,10 +109,9 @@ impl Call<'_> {
         Ok(Reply::json(200, &entry(self.kind, row)).header(header::ETAG, tag))
     }
 
-    async fn row(&self, id: &str) -> Result<Option<Stored>, Reply> {
+    pub async fn row(&self, id: &str) -> Result<Option<Stored>, Reply> {
         let (kind, id) = (self.kind, id.to_owned());
-        let asked = self.keeping.ask(move |keeper| Box::pin(async move { keeper.get(kind, &id).cloned() }));
-        asked.await.ok_or_else(stopped)
+        ask(self.keeping, move |keeper| keeper.get(kind, &id).cloned()).await
     }
 
     async fn create(&self) -> Result<Reply, Reply> {
@@ -104,8 +130,8 @@ impl Call<'_> {
     }
 
     async fn rotate(&self, id: &str) -> Result<Reply, Reply> {
-        let plaintext = new_key();
-        let body = Map::from_iter([("key_hash".to_owned(), to_hex(&sha256(plaintext.as_bytes())).into())]);
+        let plaintext = api_key::new_plaintext();
+        let body = Map::from_iter([("key_hash".to_owned(), api_key::hash_of(&plaintext).into())]);
         let put = Put { merge: true, ..self.put(Some(id), body, Precondition::Present) };
         let done = self.carry_out("rotate", vec![put], Vec::new()).await?;
         let row = done.rows.into_iter().next().map(|row| entry(self.kind, row));
@@ -151,21 +177,8 @@ impl Call<'_> {
     ) -> Result<Done, Reply> {
         self.request.takes(&["dry_run", "force", "upsert"])?;
         let (force, dry_run) = (self.request.flag("force")?, self.request.flag("dry_run")?);
-        let intent = Intent { who: self.who.label.clone(), action, puts, deletes, force, dry_run };
-        if dry_run {
-            let asked = self.keeping.ask(move |keeper| Box::pin(async move { keeper.foresee(&intent) }));
-            let (outcome, effects) = asked.await.ok_or_else(stopped)??;
-            let effects = Some(foreseen(&outcome, &effects, force)?);
-            return Ok(Done { broken: broken(&outcome), rows: outcome.rows, effects });
-        }
-        let outcome = self.commit(intent).await??;
-        Ok(Done { broken: broken(&outcome), rows: outcome.rows, effects: None })
-    }
-
-    /// Writes, whatever the request says beside its body.
-    pub async fn commit(&self, intent: Intent) -> Result<Result<Outcome, Refusal>, Reply> {
-        let asked = self.keeping.ask(move |keeper| Box::pin(keeper.carry_out(intent)));
-        asked.await.ok_or_else(stopped)
+        carry_out(self.keeping, Intent { who: self.who.label.clone(), action, puts, deletes, force, dry_run })
+            .await
     }
 
     fn put(&self, id: Option<&str>, body: Map<String, Value>, only_if: Precondition) -> Put {
@@ -215,16 +228,17 @@ pub fn hash_key(members: &mut Map<String, Value>) -> Result<Option<String>, Repl
     let hashed = members.get("key_hash").is_some_and(|hash| !hash.is_null());
     let (plaintext, made) = match members.remove("key") {
         Some(_) if hashed => return Err(Reply::error(400, "key cannot stand beside key_hash")),
-        Some(Value::String(key)) if key.len() >= SHORTEST_KEY && key.trim() == key => (key, false),
+        Some(Value::String(key)) if api_key::is_acceptable(&key) => (key, false),
         Some(_) => {
+            let least = api_key::SHORTEST;
             let message =
-                format!("key must be a text of at least {SHORTEST_KEY} characters without space around it");
+                format!("key must be a text of at least {least} characters without space around it");
             return Err(Reply::error(400, message));
         }
         None if hashed => return Ok(None),
-        None => (new_key(), true),
+        None => (api_key::new_plaintext(), true),
     };
-    members.insert("key_hash".to_owned(), to_hex(&sha256(plaintext.as_bytes())).into());
+    members.insert("key_hash".to_owned(), api_key::hash_of(&plaintext).into());
     Ok(made.then_some(plaintext))
 }
 
@@ -242,11 +256,3 @@ pub fn shown(kind: &Kind, mut body: Value) -> Value {
 fn etag(revision: u64) -> String {
     format!("\"{revision}\"")
 }
-
-/// `sk-` and 32 hexadecimal digits.
-fn new_key() -> String {
-    format!("sk-{}", uuid::Uuid::new_v4().simple())
-}
-
-/// Shorter keys can be guessed.
-const SHORTEST_KEY: usize = 8;

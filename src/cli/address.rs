@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::client::Client;
-use super::wait;
+use super::runtime;
 use crate::config::{self, Config, Etcd};
 use crate::gateway;
 use crate::resources::configuration::Notice;
@@ -156,7 +156,7 @@ pub fn load(address: &Address) -> Result<(Configuration, Vec<Notice>), String> {
         Address::Gateway(address) => Client::new(address)?.configuration(),
         Address::Database(_) | Address::Etcd(_) => {
             let mut store = open(address, Missing::Refused)?;
-            let rows = wait(store.load())?.map_err(|failure| failure.to_string())?;
+            let rows = runtime()?.block_on(store.load()).map_err(|failure| failure.to_string())?;
             Ok(configuration(rows))
         }
     }

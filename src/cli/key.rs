@@ -38,7 +38,7 @@ fn create(create: &Create) -> Result<(), String> {
     }
     match &mut keys.target {
         Target::Gateway(client) => drop(client.ask("POST", "api_keys", Some(&body))?),
-        Target::Store(_) => {
+        Target::Store(..) => {
             let mut id = row_id(ApiKey::COLLECTION, &create.name);
             if keys.revisions.contains_key(&(ApiKey::COLLECTION.to_owned(), id.clone())) {
                 id = uuid::Uuid::new_v4().to_string();
@@ -88,12 +88,13 @@ fn body(create: &Create, plaintext: &str) -> Result<Value, String> {
 fn brought(variable: &str) -> Result<String, String> {
     let key = environment(variable).filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| format!("the variable {variable:?} is not set or empty"))?;
-    if key.len() < 8 || key.trim() != key {
-        return Err(format!(
-            "the key in {variable:?} must have at least 8 characters and no space around it"
-        ));
+    match api_key::is_acceptable(&key) {
+        true => Ok(key),
+        false => Err(format!(
+            "the key in {variable:?} must have at least {} characters and no space around it",
+            api_key::SHORTEST
+        )),
     }
-    Ok(key)
 }
 
 /// When a key ends: a while from now, or a moment.
@@ -123,7 +124,7 @@ fn rotate(key: &str, on: &On) -> Result<(), String> {
             let plaintext = answer.body.get("plaintext").and_then(Value::as_str);
             plaintext.ok_or("the gateway did not answer with a key")?.to_owned()
         }
-        Target::Store(_) => {
+        Target::Store(..) => {
             let plaintext = api_key::new_plaintext();
             row.body["key_hash"] = api_key::hash_of(&plaintext).into();
             keys.write("rotate", row)?;
@@ -144,12 +145,12 @@ fn revoke(key: &str, delete: bool, on: &On) -> Result<(), String> {
         (Target::Gateway(client), false) => {
             drop(client.ask("PATCH", &path, Some(&json!({"disabled": true})))?);
         }
-        (Target::Store(_), true) => {
+        (Target::Store(..), true) => {
             let plan =
                 Plan { action: "delete", puts: Vec::new(), deletes: vec![row], force: false, dry_run: false };
             keys.target.carry_out(plan, &keys.revisions)?;
         }
-        (Target::Store(_), false) => {
+        (Target::Store(..), false) => {
             row.body["disabled"] = true.into();
             keys.write("patch", row)?;
         }

@@ -16,6 +16,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tokio::runtime::Runtime;
 
 use arguments::{Cli, Command};
 
@@ -78,10 +79,10 @@ fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Runs a store's work to its end.
-fn wait<F: Future>(work: F) -> Result<F::Output, String> {
+/// Where a store's work runs.
+fn runtime() -> Result<Runtime, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(|error| format!("no runtime: {error}"))?.block_on(work))
+    runtime.map_err(|error| format!("no runtime: {error}"))
 }
 
 /// `docs/reference/cli.md`

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use super::address::{Address, Missing, open};
 use super::client::Client;
-use super::wait;
+use super::runtime;
 use crate::resources::Configuration;
 use crate::resources::configuration::{Notice, Row};
 use crate::store::Failure;
@@ -14,7 +15,8 @@ use crate::store::keeper::{Delete, Intent, Keeper, Precondition, Put, Refusal};
 
 /// A place that takes writes.
 pub enum Target {
-    Store(Box<Keeper>),
+    /// With the runtime its connections live in.
+    Store(Box<Keeper>, Runtime),
     Gateway(Client),
 }
 
@@ -50,8 +52,9 @@ impl Target {
             )),
             Address::Database(_) | Address::Etcd(_) => {
                 let store = open(address, missing)?;
-                let keeper = wait(Keeper::open(store, Box::new(|_| ())))?;
-                Ok(Target::Store(Box::new(keeper.map_err(|failure| failure.to_string())?)))
+                let runtime = runtime()?;
+                let keeper = runtime.block_on(Keeper::open(store, Box::new(|_| ())));
+                Ok(Target::Store(Box::new(keeper.map_err(|failure| failure.to_string())?), runtime))
             }
         }
     }
@@ -63,7 +66,7 @@ impl Target {
     pub fn rows(&self) -> Result<There, String> {
         match self {
             Target::Gateway(client) => client.rows(),
-            Target::Store(keeper) => {
+            Target::Store(keeper, _) => {
                 let rows = keeper.rows();
                 let rows = rows.map(|row| (row.collection.clone(), row.id.clone(), row.body.clone()));
                 let revisions =
@@ -81,7 +84,7 @@ impl Target {
     pub fn carry_out(&mut self, plan: Plan, revisions: &Revisions) -> Result<Vec<String>, String> {
         let revision = |row: &Row| revisions.get(&(row.kind.collection.to_owned(), row.id.clone())).copied();
         match self {
-            Target::Store(keeper) => {
+            Target::Store(keeper, runtime) => {
                 let only_if = |row: &Row| revision(row).map_or(Precondition::Absent, Precondition::Revision);
                 let deletes = plan.deletes.iter();
                 let deletes =
@@ -99,7 +102,7 @@ impl Target {
                     force: plan.force,
                     dry_run: plan.dry_run,
                 };
-                let outcome = wait(keeper.carry_out(intent))?.map_err(words)?;
+                let outcome = runtime.block_on(keeper.carry_out(intent)).map_err(words)?;
                 Ok(outcome.broken.iter().map(|(collection, name)| format!("{collection} {name:?}")).collect())
             }
             Target::Gateway(client) => {

@@ -146,6 +146,14 @@ pub fn hash_of(plaintext: &str) -> String {
     super::to_hex(&super::sha256(plaintext.as_bytes()))
 }
 
+/// Is it a key to be let in with? Shorter ones can be guessed, and white space around it is a slip.
+pub fn is_acceptable(plaintext: &str) -> bool {
+    plaintext.len() >= SHORTEST && plaintext.trim() == plaintext
+}
+
+/// Fewest bytes of a key that somebody brings.
+pub const SHORTEST: usize = 8;
+
 /// `key_env` becomes `key_hash`.
 fn hashed(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> {
     let hashed = row.get("key_hash").is_some_and(|hash| !hash.is_null());
@@ -159,8 +167,7 @@ fn hashed(row: &mut Map<String, Value>, names: &Names<'_>) -> Result<(), Fault> 
         return Err(Fault::new("key_env", "must be the name of an environment variable"));
     };
     let plaintext = plaintext(&variable, names.env).map_err(|message| Fault::new("key_env", message))?;
-    let hash = super::to_hex(&super::sha256(plaintext.as_bytes()));
-    row.insert("key_hash".to_owned(), Value::String(hash));
+    row.insert("key_hash".to_owned(), hash_of(&plaintext).into());
     Ok(())
 }
 
