@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use super::call::{Call, Dialect, Output, Tool, ToolChoice};
-use super::schema;
+use super::call::{Call, Dialect, Extra, Output, Schema, Thinking, Tool, ToolChoice};
 use super::script::{Script, ToolWish};
+use super::seal::{self, Maker};
 use super::text::{self, Text};
 
 /// A complete answer. `serial` numbers the requests of this process; every id is made from it.
@@ -24,13 +22,22 @@ pub(super) struct Answer<'a> {
     pub(super) blocks: Vec<Block>,
     pub(super) stop: Stop,
     pub(super) usage: Usage,
+    pub(super) extra: Extra,
 }
 
 /// One part of an answer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Block {
+    /// What the model thought, in words if the caller gets to see them, and the seal over it.
+    Thinking {
+        text: Text,
+        seal: String,
+    },
     Text(Text),
-    Tool { name: String, arguments: Text },
+    Tool {
+        name: String,
+        arguments: Text,
+    },
 }
 
 impl Block {
@@ -39,6 +46,7 @@ impl Block {
         match self {
             Block::Text(text) => text,
             Block::Tool { arguments, .. } => arguments,
+            Block::Thinking { text, .. } => text,
         }
     }
 }
@@ -50,12 +58,14 @@ pub(super) enum Stop {
     ToolUse,
 }
 
-/// Token counts. `prompt` includes `cached`; `completion` is the sum over all choices.
+/// Token counts. `prompt` includes `cached`, `completion` includes `reasoning`; both of the latter are sums over
+/// all choices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Usage {
     pub(super) prompt: u64,
     pub(super) cached: u64,
     pub(super) completion: u64,
+    pub(super) reasoning: u64,
 }
 
 impl<'a> Answer<'a> {
@@ -66,12 +76,18 @@ impl<'a> Answer<'a> {
         serial: u64,
         created: u64,
     ) -> Answer<'a> {
-        let (blocks, stop) = match wanted_tool(&call, script) {
-            Some(tool) => (tool_blocks(tool, script), Stop::ToolUse),
-            None => text_block(&call, script),
+        let thought = Thought::of(&call, script);
+        let tools = wanted_tools(&call, script);
+        let (mut blocks, stop) = match tools.is_empty() {
+            false => (tool_blocks(&tools, script), Stop::ToolUse),
+            true => text_block(&call, script),
         };
         let prompt = text::estimate(call.prompt_chars);
         let spoken: usize = blocks.iter().map(|block| block.text().tokens()).sum();
+        if let Some(block) = thought.block(dialect, serial) {
+            blocks.insert(0, block);
+        }
+        let choices = u64::from(call.choices);
         Answer {
             dialect,
             serial,
@@ -84,9 +100,11 @@ impl<'a> Answer<'a> {
             usage: Usage {
                 prompt,
                 cached: script.cached.min(prompt),
-                completion: spoken as u64 * u64::from(call.choices),
+                completion: (spoken as u64 + thought.tokens) * choices,
+                reasoning: thought.tokens * choices,
             },
             blocks,
+            extra: call.extra,
         }
     }
 
@@ -96,37 +114,75 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The tool this call must be answered with, if any: none once a tool has answered.
-fn wanted_tool<'c, 'a>(call: &'c Call<'a>, script: &Script) -> Option<&'c Tool<'a>> {
-    if call.tool_result.is_some() {
-        return None;
+/// What the model thinks before it speaks.
+struct Thought {
+    tokens: u64,
+    seen: Thinking,
+}
+
+impl Thought {
+    fn of(call: &Call, script: &Script) -> Thought {
+        let tokens = match call.thinking {
+            Thinking::Off => 0,
+            _ => script.think.unwrap_or(THOUGHT_TOKENS).into(),
+        };
+        Thought { tokens, seen: call.thinking }
     }
-    let named = match (&script.tool, &call.tool_choice) {
-        (ToolWish::None, _) | (ToolWish::Any, ToolChoice::None) => return None,
-        (ToolWish::Named(name), _) | (ToolWish::Any, ToolChoice::Named(name)) => Some(name),
-        (ToolWish::Any, ToolChoice::Auto) => None,
-    };
-    match named {
-        Some(name) => call.tools.iter().find(|tool| tool.name == *name).or(call.tools.first()),
-        None => call.tools.first(),
+
+    fn block(&self, dialect: Dialect, serial: u64) -> Option<Block> {
+        let words = match self.seen {
+            _ if self.tokens == 0 => return None,
+            Thinking::Off | Thinking::Hidden => return None,
+            Thinking::Sealed => String::new(),
+            Thinking::Shown => text::thought(self.tokens as usize),
+        };
+        let seal = match dialect {
+            Dialect::Anthropic | Dialect::Bedrock => Maker::Claude.seal(seal::digest(words.as_bytes())),
+            Dialect::Gemini => Maker::Gemini.seal(serial as u32),
+            Dialect::OpenAi | Dialect::Responses => Maker::OpenAi.seal(serial as u32),
+        };
+        Some(Block::Thinking { text: Text::verbatim(words), seal })
     }
 }
 
-fn tool_blocks(tool: &Tool, script: &Script) -> Vec<Block> {
+/// The tools this call must be answered with: none once a tool has answered.
+fn wanted_tools<'c, 'a>(call: &'c Call<'a>, script: &Script) -> Vec<&'c Tool<'a>> {
+    if !call.tool_results.is_empty() {
+        return Vec::new();
+    }
+    let named = match (&script.tool, &call.tool_choice) {
+        (ToolWish::None, _) | (ToolWish::Any, ToolChoice::None) => return Vec::new(),
+        (ToolWish::Named(name), _) | (ToolWish::Any, ToolChoice::Named(name)) => Some(name),
+        (ToolWish::Any, ToolChoice::Auto) => None,
+    };
+    let found = named.and_then(|name| call.tools.iter().find(|tool| tool.name == *name));
+    let mut wanted: Vec<&Tool> = match (found.or(call.tools.first()), script.parallel && named.is_none()) {
+        (_, true) => call.tools.iter().collect(),
+        (Some(tool), false) => vec![tool; script.calls as usize],
+        (None, false) => Vec::new(),
+    };
+    if !call.parallel {
+        wanted.truncate(1);
+    }
+    wanted
+}
+
+fn tool_blocks(tools: &[&Tool], script: &Script) -> Vec<Block> {
     let preamble = script.preamble.then(|| Block::Text(Text::verbatim(PREAMBLE.to_owned())));
-    let arguments = tool.schema.map_or_else(|| "{}".to_owned(), |schema| instance_of(schema.get()));
-    let call =
-        || Block::Tool { name: tool.name.clone().into_owned(), arguments: Text::verbatim(arguments.clone()) };
-    preamble.into_iter().chain((0..script.calls).map(|_| call())).collect()
+    let calls = tools.iter().map(|tool| Block::Tool {
+        name: tool.name.clone().into_owned(),
+        arguments: Text::verbatim(tool.schema.as_ref().map_or_else(|| "{}".to_owned(), Schema::instance)),
+    });
+    preamble.into_iter().chain(calls).collect()
 }
 
 /// A text answer. The request's own limit cuts words and quotes, never JSON, which would be broken by it.
 fn text_block(call: &Call, script: &Script) -> (Vec<Block>, Stop) {
-    let mut text = match (&call.output, &call.tool_result) {
-        (Output::Schema(schema), _) => return (vec![json_block(instance_of(schema.get()))], Stop::End),
-        (Output::Json, _) => return (vec![json_block(r#"{"simulated":true}"#.to_owned())], Stop::End),
-        (Output::Text, Some(result)) => Text::verbatim(quote(result)),
-        (Output::Text, None) => Text::Words(script.tokens as usize),
+    let mut text = match &call.output {
+        Output::Schema(schema) => return (vec![json_block(schema.instance())], Stop::End),
+        Output::Json => return (vec![json_block(r#"{"simulated":true}"#.to_owned())], Stop::End),
+        Output::Text if call.tool_results.is_empty() => Text::Words(script.tokens as usize),
+        Output::Text => Text::verbatim(quote(&call.tool_results)),
     };
     let limit = call.max_tokens.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let stop = if text.truncate(limit) { Stop::Length } else { Stop::End };
@@ -137,15 +193,14 @@ fn json_block(json: String) -> Block {
     Block::Text(Text::verbatim(json))
 }
 
-fn instance_of(schema: &str) -> String {
-    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
-    schema::instance(&schema).to_string()
-}
-
-fn quote(result: &str) -> String {
-    let beginning: String = result.chars().take(QUOTED_CHARS).collect();
-    format!("The tool answered: {beginning} (this answer is simulated)")
+/// The beginnings of all results, in order.
+fn quote(results: &[Cow<str>]) -> String {
+    let beginning = |result: &Cow<str>| result.chars().take(QUOTED_CHARS).collect::<String>();
+    let quoted: Vec<_> = results.iter().map(beginning).collect();
+    format!("The tool answered: {} (this answer is simulated)", quoted.join("; "))
 }
 
 const PREAMBLE: &str = "Let me look (simulated). ";
 const QUOTED_CHARS: usize = 80;
+/// What the model thinks when nobody says how much.
+const THOUGHT_TOKENS: u32 = 8;

@@ -2,30 +2,56 @@
 //! error envelope and the model list.
 //!
 //! Shapes as in Anthropic's API reference (docs.anthropic.com: messages, streaming messages, count message
-//! tokens, errors, list models). Thinking, server tools, citations and stop sequences are not imitated.
+//! tokens, errors, list models). Server tools, citations and stop sequences are not imitated.
 
+mod check;
+mod turns;
+mod words;
+
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Block, Stop, Usage};
-use super::call::{Call, Content, Messages, Output, Refusal, Str, Tool, ToolChoice};
+use super::call::{Call, Content, Extra, Messages, Output, Refusal, Schema, Str, Thinking, Tool, ToolChoice};
 use super::json::{push_number, push_string};
+use super::route::Platform;
 use super::stream::Grammar;
 
-/// Reads a messages request. Refuses what Anthropic refuses: broken JSON, no model, messages or max_tokens.
-pub(super) fn read(body: &[u8]) -> Result<Call<'_>, Refusal> {
-    let body = parse(body)?;
-    if body.max_tokens.is_none() {
-        return Err(required("max_tokens"));
+pub(super) use words::{sealed, thinking, thoughtless};
+
+/// Reads a messages request. Refuses what Anthropic refuses: broken JSON, members nobody knows, no model, messages
+/// or max_tokens, values out of range, and with [`check`] what does not fit together in messages and tools.
+pub(super) fn read<'a>(body: &'a [u8], platform: &Platform) -> Result<Call<'a>, Refusal> {
+    let bytes = body;
+    let mut body = parse(bytes)?;
+    match (platform, &body.model, &body.anthropic_version) {
+        (Platform::Vertex(_), Some(_), _) => return Err(words::unknown("model")),
+        (Platform::Vertex(_), None, None) => return Err(required("anthropic_version")),
+        (Platform::Vertex(Some(model)), None, Some(_)) => body.model = Some(Str(Cow::Owned(model.clone()))),
+        (Platform::Vertex(None), ..) => {}
+        (_, _, Some(_)) => return Err(words::unknown("anthropic_version")),
+        (_, _, None) => {}
     }
-    call(body)
+    match body.max_tokens {
+        None => return Err(required("max_tokens")),
+        Some(0) => return Err(words::at_place("max_tokens", "Input should be greater than or equal to 1")),
+        Some(_) => {}
+    }
+    for (name, number) in [("temperature", body.temperature), ("top_p", body.top_p)] {
+        if number.is_some_and(|number| !(0.0..=1.0).contains(&number)) {
+            return Err(words::at_place(name, "Input should be less than or equal to 1"));
+        }
+    }
+    call(body, bytes)
 }
 
 /// Reads a count_tokens request, which needs no max_tokens.
 pub(super) fn read_count(body: &[u8]) -> Result<Call<'_>, Refusal> {
-    call(parse(body)?)
+    call(parse(body)?, body)
 }
 
 /// Appends the whole answer, a "message" object.
@@ -40,6 +66,13 @@ pub(super) fn write(answer: &Answer, out: &mut Vec<u8>) {
                 out.extend_from_slice(b"{\"type\":\"text\",\"text\":\"");
                 text.push_escaped(0..text.tokens(), out);
                 out.extend_from_slice(b"\"}");
+            }
+            Block::Thinking { text, seal } => {
+                out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":\"");
+                text.push_escaped(0..text.tokens(), out);
+                out.extend_from_slice(b"\",\"signature\":");
+                push_string(out, seal);
+                out.push(b'}');
             }
             Block::Tool { name, arguments } => {
                 push_tool_use(answer.serial, index, name, arguments.slice(0..arguments.tokens()), out);
@@ -103,7 +136,7 @@ pub(super) struct Events<'a> {
 }
 
 impl Grammar for Events<'_> {
-    fn open(&self, out: &mut Vec<u8>) {
+    fn open(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":");
         push_opening(self.answer, out);
         out.extend_from_slice(b"],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
@@ -111,10 +144,13 @@ impl Grammar for Events<'_> {
         out.extend_from_slice(b"}}\n\n");
     }
 
-    fn open_block(&self, index: usize, block: &Block, out: &mut Vec<u8>) {
+    fn open_block(&mut self, index: usize, block: &Block, out: &mut Vec<u8>) {
         push_event(b"content_block_start", index, out);
         out.extend_from_slice(b",\"content_block\":");
         match block {
+            Block::Thinking { .. } => {
+                out.extend_from_slice(b"{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
+            }
             Block::Text(_) => out.extend_from_slice(b"{\"type\":\"text\",\"text\":\"\"}"),
             Block::Tool { name, .. } => push_tool_use(self.answer.serial, index, name, "{}", out),
         }
@@ -124,9 +160,10 @@ impl Grammar for Events<'_> {
         }
     }
 
-    fn delta(&self, index: usize, block: &Block, tokens: Range<usize>, out: &mut Vec<u8>) {
+    fn delta(&mut self, index: usize, block: &Block, tokens: Range<usize>, out: &mut Vec<u8>) {
         push_event(b"content_block_delta", index, out);
         out.extend_from_slice(match block {
+            Block::Thinking { .. } => b",\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"" as &[u8],
             Block::Text(_) => b",\"delta\":{\"type\":\"text_delta\",\"text\":\"",
             Block::Tool { .. } => b",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"",
         });
@@ -134,12 +171,18 @@ impl Grammar for Events<'_> {
         out.extend_from_slice(b"\"}}\n\n");
     }
 
-    fn close_block(&self, index: usize, out: &mut Vec<u8>) {
+    fn close_block(&mut self, index: usize, block: &Block, out: &mut Vec<u8>) {
+        if let Block::Thinking { seal, .. } = block {
+            push_event(b"content_block_delta", index, out);
+            out.extend_from_slice(b",\"delta\":{\"type\":\"signature_delta\",\"signature\":");
+            push_string(out, seal);
+            out.extend_from_slice(b"}}\n\n");
+        }
         push_event(b"content_block_stop", index, out);
         out.extend_from_slice(b"}\n\n");
     }
 
-    fn close(&self, out: &mut Vec<u8>) {
+    fn close(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"",
         );
@@ -149,19 +192,22 @@ impl Grammar for Events<'_> {
         out.extend_from_slice(b"}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
     }
 
-    fn broken(&self, out: &mut Vec<u8>) {
+    fn broken(&mut self, out: &mut Vec<u8>) {
         push_event(b"content_block_delta", 0, out);
         out.extend_from_slice(b",\"delta\":{\"type\":\"text_del\n\n");
     }
 
-    fn error(&self, out: &mut Vec<u8>) {
+    fn error(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"event: error\ndata: ");
         write_error(&Refusal::new(529, "Overloaded (simulated)"), self.answer.serial, out);
         out.extend_from_slice(b"\n\n");
     }
 }
 
+/// Every member Anthropic knows.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "many members are named only so that they are known")]
 struct Body<'a> {
     #[serde(borrow)]
     model: Option<Str<'a>>,
@@ -180,6 +226,38 @@ struct Body<'a> {
     /// The beta spelling of `output_config.format`.
     #[serde(borrow)]
     output_format: Option<Format<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Wish<'a>>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    top_k: Option<u64>,
+    stop_sequences: Option<IgnoredAny>,
+    metadata: Option<IgnoredAny>,
+    /// Where the model runs elsewhere, this stands in place of a header.
+    anthropic_version: Option<IgnoredAny>,
+    anthropic_beta: Option<IgnoredAny>,
+    cache_control: Option<IgnoredAny>,
+    container: Option<IgnoredAny>,
+    context_management: Option<IgnoredAny>,
+    inference_geo: Option<IgnoredAny>,
+    mcp_servers: Option<IgnoredAny>,
+    service_tier: Option<IgnoredAny>,
+    speed: Option<IgnoredAny>,
+    user_profile_id: Option<IgnoredAny>,
+}
+
+impl Body<'_> {
+    /// Whether there is more than plain texts, for `check` to judge.
+    fn is_elaborate(&self) -> bool {
+        let raw = self.tools.is_some() || self.tool_choice.is_some() || self.thinking.is_some();
+        let small = self.stop_sequences.is_some() || self.metadata.is_some();
+        let output = self.output_config.is_some() || self.output_format.is_some();
+        let texts = |messages: &Messages| messages.elaborate || messages.prefilled || !messages.dialogue;
+        raw || small
+            || output
+            || self.messages.as_ref().is_some_and(texts)
+            || self.system.as_ref().is_some_and(|system| system.elaborate)
+    }
 }
 
 #[derive(Deserialize)]
@@ -194,19 +272,52 @@ struct Format<'a> {
     schema: Option<&'a RawValue>,
 }
 
-fn parse(body: &[u8]) -> Result<Body<'_>, Refusal> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refusal::new(400, format!("The request body is not valid JSON: {error}")))
+/// `thinking`: whether the model thinks, and whether its thoughts are shown.
+#[derive(Deserialize)]
+struct Wish<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow)]
+    display: Option<Str<'a>>,
 }
 
-fn call(body: Body) -> Result<Call, Refusal> {
+impl Wish<'_> {
+    fn seen(&self) -> Thinking {
+        match (self.kind.0.as_ref(), self.display.as_ref().map(|display| display.0.as_ref())) {
+            ("disabled", _) => Thinking::Off,
+            (_, Some("omitted")) => Thinking::Sealed,
+            _ => Thinking::Shown,
+        }
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Body<'_>, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+            Some(name) => words::unknown(name),
+            None => not_json(&error),
+        }
+    })
+}
+
+fn not_json(error: &serde_json::Error) -> Refusal {
+    Refusal::new(400, format!("The request body is not valid JSON: {error}"))
+}
+
+fn call<'a>(body: Body<'a>, bytes: &'a [u8]) -> Result<Call<'a>, Refusal> {
+    let elaborate = body.is_elaborate();
     let Some(Str(model)) = body.model else { return Err(required("model")) };
     let Some(messages) = body.messages else { return Err(required("messages")) };
     if messages.count == 0 {
         return Err(Refusal::new(400, "messages: at least one message is required"));
     }
+    if elaborate {
+        check::check(bytes)?;
+    }
     let format = body.output_config.and_then(|config| config.format).or(body.output_format);
     let system = body.system.map_or(0, |system| system.chars);
+    let choice = body.tool_choice.map(tool_choice);
     Ok(Call {
         model,
         stream: body.stream.unwrap_or(false),
@@ -215,15 +326,20 @@ fn call(body: Body) -> Result<Call, Refusal> {
         max_tokens: body.max_tokens,
         prompt_chars: messages.chars + system + body.tools.map_or(0, |tools| tools.get().len() as u64),
         tools: body.tools.map(tools).unwrap_or_default(),
-        tool_choice: body.tool_choice.map_or(ToolChoice::Auto, tool_choice),
-        output: format.and_then(|format| format.schema).map_or(Output::Text, Output::Schema),
-        tool_result: messages.tool_result,
+        parallel: choice.as_ref().is_none_or(|choice| choice.parallel),
+        tool_choice: choice.map_or(ToolChoice::Auto, |choice| choice.tool),
+        output: format
+            .and_then(|format| format.schema)
+            .map_or(Output::Text, |schema| Output::Schema(Schema::Raw(schema))),
+        tool_results: messages.tool_results,
+        thinking: body.thinking.map_or(Thinking::Off, |thinking| thinking.seen()),
         directive: messages.directive,
+        extra: Extra::None,
     })
 }
 
 fn required(member: &'static str) -> Refusal {
-    Refusal { param: Some(member), ..Refusal::new(400, format!("{member}: Field required")) }
+    Refusal::new(400, format!("{member}: Field required")).param(member)
 }
 
 /// The client tools, known by their schema; server tools have none and are passed over.
@@ -237,21 +353,35 @@ fn tools(raw: &RawValue) -> Vec<Tool<'_>> {
     }
     let entries: Vec<Entry> = serde_json::from_str(raw.get()).unwrap_or_default();
     let callable = entries.into_iter().filter(|entry| entry.input_schema.is_some());
-    callable.filter_map(|entry| Some(Tool { name: entry.name?.0, schema: entry.input_schema })).collect()
+    callable
+        .filter_map(|entry| Some(Tool { name: entry.name?.0, schema: entry.input_schema.map(Schema::Raw) }))
+        .collect()
 }
 
-fn tool_choice(raw: &RawValue) -> ToolChoice {
+/// Which tool, and whether it may be more than one call.
+struct Choice {
+    tool: ToolChoice,
+    parallel: bool,
+}
+
+fn tool_choice(raw: &RawValue) -> Choice {
     #[derive(Deserialize)]
-    struct Choice<'a> {
+    struct Wire<'a> {
         #[serde(borrow, rename = "type")]
         kind: Str<'a>,
         name: Option<String>,
+        #[serde(default)]
+        disable_parallel_tool_use: bool,
     }
-    match serde_json::from_str::<Choice>(raw.get()) {
-        Ok(choice) if choice.kind.0 == "none" => ToolChoice::None,
-        Ok(Choice { name: Some(name), .. }) => ToolChoice::Named(name),
+    let Ok(wire) = serde_json::from_str::<Wire>(raw.get()) else {
+        return Choice { tool: ToolChoice::Auto, parallel: true };
+    };
+    let tool = match (wire.kind.0.as_ref(), wire.name) {
+        ("none", _) => ToolChoice::None,
+        (_, Some(name)) => ToolChoice::Named(name),
         _ => ToolChoice::Auto,
-    }
+    };
+    Choice { tool, parallel: !wire.disable_parallel_tool_use }
 }
 
 /// A message up to and including `"content":[`.

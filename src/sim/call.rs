@@ -1,22 +1,27 @@
 //! A model call as far as the answer depends on it, whichever dialect it came in, and the parts of the request
-//! body that both dialects share: messages and their content.
+//! body that OpenAI's chat and Anthropic's messages share: messages and their content.
 //!
-//! Bodies are read in one pass that borrows from them: a message's text is counted and dropped unless it holds
-//! a directive or a tool result.
+//! Those two are read in one pass that borrows from the body: a message's text is counted and dropped unless it
+//! holds a directive or a tool result. What such a pass does not look at, and what more there is than texts, the
+//! dialect's `check` judges afterwards; a request of plain texts does not need it.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::script;
+use super::{schema, script};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Dialect {
     OpenAi,
     Anthropic,
+    Responses,
+    Gemini,
+    Bedrock,
 }
 
 /// What was asked.
@@ -32,17 +37,69 @@ pub(super) struct Call<'a> {
     pub(super) tools: Vec<Tool<'a>>,
     pub(super) tool_choice: ToolChoice,
     pub(super) output: Output<'a>,
-    /// The first text of a tool result that arrived after the last assistant message.
-    pub(super) tool_result: Option<Cow<'a, str>>,
+    /// Whether the model may call more than one tool at once.
+    pub(super) parallel: bool,
+    /// The first text of each tool result that arrived after the last assistant message.
+    pub(super) tool_results: Vec<Cow<'a, str>>,
+    pub(super) thinking: Thinking,
     /// The inside of the `[[sim …]]` directive in the last user message.
     pub(super) directive: Option<String>,
+    /// What a dialect's own writer needs besides.
+    pub(super) extra: Extra,
+}
+
+/// What only one dialect's answers depend on.
+#[derive(Debug, Default)]
+pub(super) enum Extra {
+    #[default]
+    None,
+    /// Azure tells what its content filters found.
+    Azure,
+    Responses(Box<super::responses::Echo>),
+    /// Whether function calls are signed, and whether a stream is one JSON array.
+    Gemini {
+        signs: bool,
+        array: bool,
+    },
+}
+
+/// How much of the model's thinking the caller gets to see.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) enum Thinking {
+    /// The model does not think.
+    #[default]
+    Off,
+    /// It thinks, and only the count of tokens tells.
+    Hidden,
+    /// There is a block for it, with a seal and without words.
+    Sealed,
+    Shown,
 }
 
 /// A function the model may call. `schema` is the JSON schema of its arguments.
 #[derive(Debug)]
 pub(super) struct Tool<'a> {
     pub(super) name: Cow<'a, str>,
-    pub(super) schema: Option<&'a RawValue>,
+    pub(super) schema: Option<Schema<'a>>,
+}
+
+/// A JSON schema, as it stands in the body or as a tree.
+#[derive(Debug)]
+pub(super) enum Schema<'a> {
+    Raw(&'a RawValue),
+    Tree(Value),
+}
+
+impl Schema<'_> {
+    /// A value that satisfies it, as JSON.
+    pub(super) fn instance(&self) -> String {
+        match self {
+            Schema::Raw(raw) => {
+                schema::instance(&serde_json::from_str(raw.get()).unwrap_or_default()).to_string()
+            }
+            Schema::Tree(tree) => schema::instance(tree).to_string(),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -57,7 +114,7 @@ pub(super) enum ToolChoice {
 pub(super) enum Output<'a> {
     Text,
     Json,
-    Schema(&'a RawValue),
+    Schema(Schema<'a>),
 }
 
 /// A refused request, before it takes the form of a dialect's error envelope.
@@ -66,14 +123,22 @@ pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) message: String,
     /// The offending member.
-    pub(super) param: Option<&'static str>,
-    /// OpenAI's machine-readable reason.
+    pub(super) param: Option<Cow<'static, str>>,
+    /// The machine-readable reason: OpenAI's code, AWS's error type, OAuth's error.
     pub(super) code: Option<&'static str>,
 }
 
 impl Refusal {
     pub(super) fn new(status: u16, message: impl Into<String>) -> Refusal {
         Refusal { status, message: message.into(), param: None, code: None }
+    }
+
+    pub(super) fn param(self, param: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { param: Some(param.into()), ..self }
+    }
+
+    pub(super) fn code(self, code: &'static str) -> Refusal {
+        Refusal { code: Some(code), ..self }
     }
 }
 
@@ -86,27 +151,39 @@ pub(super) struct Str<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 pub(super) struct Messages<'a> {
     pub(super) count: usize,
     pub(super) chars: u64,
-    pub(super) tool_result: Option<Cow<'a, str>>,
+    pub(super) tool_results: Vec<Cow<'a, str>>,
     pub(super) directive: Option<String>,
+    /// There is more in them than plain texts, which only a `check` can judge.
+    pub(super) elaborate: bool,
+    /// They are of users and assistants alone, and begin with a user's, as Anthropic wants them.
+    pub(super) dialogue: bool,
+    /// The last is the assistant's: the answer goes on from it.
+    pub(super) prefilled: bool,
 }
 
 impl<'a> Messages<'a> {
     fn add(&mut self, message: Message<'a>) {
         let content = message.content;
+        self.prefilled = matches!(message.role, Role::Assistant);
+        self.dialogue = match message.role {
+            Role::User => self.count == 0 || self.dialogue,
+            Role::Assistant => self.dialogue,
+            _ => false,
+        };
         self.count += 1;
         self.chars += content.chars;
+        self.elaborate |= message.elaborate || content.elaborate || content.chars == 0;
         match message.role {
-            Role::Assistant => self.tool_result = None,
-            Role::Tool => self.tool_result = Some(content.text.unwrap_or_default()),
+            Role::Assistant => self.tool_results.clear(),
+            Role::Tool => self.tool_results.push(content.text.unwrap_or_default()),
             Role::User => {
                 if content.text.is_some() {
                     self.directive = content.directive;
                 }
-                if content.tool_result.is_some() {
-                    self.tool_result = content.tool_result;
-                }
+                self.tool_results.extend(content.tool_results);
             }
-            Role::Other => {}
+            Role::System => {}
+            Role::Other => self.elaborate = true,
         }
     }
 }
@@ -131,11 +208,48 @@ impl<'de: 'a, 'a> Deserialize<'de> for Messages<'a> {
     }
 }
 
-#[derive(Deserialize)]
 struct Message<'a> {
     role: Role,
-    #[serde(borrow, default)]
     content: Content<'a>,
+    /// It has more members than these.
+    elaborate: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum MessageMember {
+    Role,
+    Content,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Message<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Message<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a message")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message<'de>, A::Error> {
+                let (mut role, mut content, mut elaborate) = (None, Content::default(), false);
+                while let Some(member) = map.next_key()? {
+                    match member {
+                        MessageMember::Role => role = Some(map.next_value()?),
+                        MessageMember::Content => content = map.next_value()?,
+                        MessageMember::Other => {
+                            elaborate = true;
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                let role = role.ok_or_else(|| de::Error::missing_field("role"))?;
+                Ok(Message { role, content, elaborate })
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 #[derive(Deserialize)]
@@ -144,6 +258,8 @@ enum Role {
     User,
     Assistant,
     Tool,
+    #[serde(alias = "developer")]
+    System,
     #[serde(other)]
     Other,
 }
@@ -155,8 +271,10 @@ pub(super) struct Content<'a> {
     /// The first text.
     text: Option<Cow<'a, str>>,
     directive: Option<String>,
-    /// The first text of the first tool result block; empty if that block has no text.
-    tool_result: Option<Cow<'a, str>>,
+    /// The first text of each tool result block; empty if that block has no text.
+    tool_results: Vec<Cow<'a, str>>,
+    /// It is no plain string.
+    pub(super) elaborate: bool,
 }
 
 impl<'a> Content<'a> {
@@ -165,7 +283,7 @@ impl<'a> Content<'a> {
             chars: text.chars().count() as u64,
             directive: script::directive_in(&text).map(str::to_owned),
             text: Some(text),
-            tool_result: None,
+            ..Content::default()
         }
     }
 
@@ -178,7 +296,7 @@ impl<'a> Content<'a> {
         }
         if block.kind == BlockKind::ToolResult {
             self.chars += block.content.chars;
-            self.tool_result.get_or_insert(block.content.text.unwrap_or_default());
+            self.tool_results.push(block.content.text.unwrap_or_default());
         }
     }
 }
@@ -230,7 +348,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content<'de>, A::Error> {
-        let mut content = Content::default();
+        let mut content = Content { elaborate: true, ..Content::default() };
         while let Some(block) = seq.next_element()? {
             content.add(block);
         }
@@ -240,6 +358,6 @@ impl<'de> Visitor<'de> for ContentVisitor {
     /// Server tool results carry an object here; it has no text of the caller's.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Content::default())
+        Ok(Content { elaborate: true, ..Content::default() })
     }
 }

@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout};
 use super::answer::Answer;
 use super::call::{Dialect, Refusal};
 use super::http::{self, Dechunker, Head, Media, RequestBody, ResponseBody, ResponseHead};
-use super::plan::{self, Content, Plan};
+use super::plan::{self, Content, Plan, Whole};
 use super::script::{Fault, FaultKind, Place};
 use super::server::Shared;
-use super::stream::{Ending, Player, Wire};
-use super::{anthropic, openai};
+use super::stream::{Ending, Grammar, Player, Wire};
+use super::{anthropic, bedrock, gemini, openai, responses};
 
 /// Serves a connection until either side has enough of it. An error is the caller's going away: there is
 /// nobody left to tell.
@@ -159,6 +159,7 @@ impl Connection {
             serial: plan::next_serial(),
             body: ResponseBody::Length(body.len()),
             retry_after: None,
+            error_type: None,
             close: true,
         };
         head.push(&mut self.wire.out);
@@ -203,7 +204,7 @@ impl Exchange<'_> {
             self.wire.flush_and_sleep_until(arrived + script.ttft).await?;
         }
         match plan.content {
-            Content::Whole { status, media, body } => Ok(self.whole(status, media, plan.serial, &body)),
+            Content::Whole(whole) => Ok(self.whole(&whole, plan.serial)),
             Content::Answer(answer) if answer.stream => self.stream(&answer, arrived).await,
             Content::Answer(answer) => self.answer(&answer, arrived).await,
         }
@@ -212,18 +213,30 @@ impl Exchange<'_> {
     async fn stream(&mut self, answer: &Answer<'_>, arrived: Option<Instant>) -> io::Result<Ending> {
         let chunked = self.head.knows_chunked;
         let body = if chunked { ResponseBody::Chunked } else { ResponseBody::UntilClose };
-        self.response(200, Media::Events, answer.serial, body).push(&mut self.wire.out);
-        let (blocks, script, tally) = (answer.blocks.as_slice(), &self.head.script, &self.shared.frames);
+        let media = match answer.dialect {
+            Dialect::Gemini if gemini::is_array(answer) => Media::Json,
+            Dialect::Bedrock => Media::Messages,
+            _ => Media::Events,
+        };
+        self.response(200, media, answer.serial, body).push(&mut self.wire.out);
         match answer.dialect {
-            Dialect::OpenAi => {
-                let grammar = openai::Chunks::of(answer);
-                Player { grammar, blocks, script, chunked, arrived, tally }.play(self.wire).await
-            }
-            Dialect::Anthropic => {
-                let grammar = anthropic::Events { answer };
-                Player { grammar, blocks, script, chunked, arrived, tally }.play(self.wire).await
-            }
+            Dialect::OpenAi => self.play(openai::Chunks::of(answer), answer, arrived).await,
+            Dialect::Anthropic => self.play(anthropic::Events { answer }, answer, arrived).await,
+            Dialect::Responses => self.play(responses::Events::of(answer), answer, arrived).await,
+            Dialect::Gemini => self.play(gemini::Chunks::of(answer), answer, arrived).await,
+            Dialect::Bedrock => self.play(bedrock::Events { answer }, answer, arrived).await,
         }
+    }
+
+    async fn play<G: Grammar>(
+        &mut self,
+        grammar: G,
+        answer: &Answer<'_>,
+        arrived: Option<Instant>,
+    ) -> io::Result<Ending> {
+        let (blocks, script, tally) = (answer.blocks.as_slice(), &self.head.script, &self.shared.frames);
+        let chunked = self.head.knows_chunked;
+        Player { grammar, blocks, script, chunked, arrived, tally }.play(self.wire).await
     }
 
     /// Writes an answer as one JSON body, when its last token is due.
@@ -236,12 +249,17 @@ impl Exchange<'_> {
         match answer.dialect {
             Dialect::OpenAi => openai::write(answer, &mut body),
             Dialect::Anthropic => anthropic::write(answer, &mut body),
+            Dialect::Responses => responses::write(answer, &mut body),
+            Dialect::Gemini => gemini::write(answer, &mut body),
+            Dialect::Bedrock => bedrock::write(answer, &mut body),
         }
-        Ok(self.whole(200, Media::Json, answer.serial, &body))
+        let whole = Whole { status: 200, media: Media::Json, body, error_type: None };
+        Ok(self.whole(&whole, answer.serial))
     }
 
     /// Writes a finished body, or what the script's fault leaves of it.
-    fn whole(&mut self, status: u16, media: Media, serial: u64, body: &[u8]) -> Ending {
+    fn whole(&mut self, whole: &Whole, serial: u64) -> Ending {
+        let body = whole.body.as_slice();
         let half = body.get(..body.len() / 2).unwrap_or_default();
         let (promised, sent, ending) = match self.head.script.fault.map(|fault| fault.kind) {
             Some(FaultKind::Stall) => (body, half, Ending::Stalled),
@@ -249,7 +267,9 @@ impl Exchange<'_> {
             Some(FaultKind::Malformed) => (half, half, Ending::Complete),
             Some(FaultKind::Error) | None => (body, body, Ending::Complete),
         };
-        self.response(status, media, serial, ResponseBody::Length(promised.len())).push(&mut self.wire.out);
+        let length = ResponseBody::Length(promised.len());
+        let head = self.response(whole.status, whole.media, serial, length);
+        ResponseHead { error_type: whole.error_type, ..head }.push(&mut self.wire.out);
         if !self.head.head_only {
             self.wire.out.extend_from_slice(sent);
         }
@@ -263,6 +283,7 @@ impl Exchange<'_> {
             dialect: self.head.dialect(),
             serial,
             body,
+            error_type: None,
             retry_after: self.head.script.retry_after.filter(|_| status >= 400),
             close: !self.head.keep_alive || body == ResponseBody::UntilClose,
         }

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 
 use super::call::{Dialect, Refusal};
 use super::json::push_number;
+use super::route::{Platform, Route, Target};
 use super::script::Script;
 use super::server::Shared;
 
@@ -21,8 +22,8 @@ pub(super) struct Head {
     /// A HEAD request: the answer's head only.
     pub(super) head_only: bool,
     pub(super) expects_continue: bool,
-    /// The caller's key is the one the simulated provider refuses.
-    pub(super) key_refused: bool,
+    pub(super) platform: Platform,
+    pub(super) keys: Keys,
     pub(super) script: Script,
     /// What is wrong with an `x-sim-*` header.
     pub(super) complaint: Option<String>,
@@ -35,15 +36,42 @@ pub(super) enum RequestBody {
     Chunked,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Route {
-    Chat,
-    Messages,
-    CountTokens,
-    Models,
-    Model(String),
-    Live,
-    Unknown,
+/// The keys a request came with, as far as a vendor asks for one.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// `authorization: Bearer …`
+    pub(super) bearer: bool,
+    /// `authorization: AWS4-HMAC-SHA256 …` in its full form, with the date it needs.
+    pub(super) signature: bool,
+    signed_date: bool,
+    /// `api-key`, Azure's.
+    pub(super) azure: bool,
+    /// `x-goog-api-key`, or `key` in the query.
+    pub(super) google: bool,
+    /// The key is the one the simulated provider refuses.
+    pub(super) refused: bool,
+}
+
+impl Keys {
+    /// Whether AWS would look further than at the presence of a signature.
+    pub(super) fn aws(&self) -> bool {
+        self.bearer || (self.signature && self.signed_date)
+    }
+
+    fn authorization(&mut self, value: &[u8]) {
+        self.refused |= value.ends_with(REFUSED_KEY);
+        let value = str::from_utf8(value).unwrap_or_default();
+        self.bearer |= value.len() > "Bearer ".len() && value.starts_with("Bearer ");
+        self.signature |= value.strip_prefix("AWS4-HMAC-SHA256 ").is_some_and(|parts| {
+            let signed = parts.split(',').find_map(|part| part.trim().strip_prefix("SignedHeaders="));
+            let signs =
+                |name: &str| signed.is_some_and(|names| names.split(';').any(|signed| signed == name));
+            parts.contains("Credential=")
+                && parts.contains("Signature=")
+                && signs("host")
+                && signs("x-amz-date")
+        });
+    }
 }
 
 impl Head {
@@ -61,7 +89,7 @@ impl Head {
         };
         let method = request.method.unwrap_or_default();
         let http11 = request.version == Some(1);
-        let route = Route::of(method, request.path.unwrap_or_default());
+        let Target { route, platform, query_key } = Target::of(method, request.path.unwrap_or_default());
         let mut head = Head {
             len,
             script: route.script(shared),
@@ -71,7 +99,12 @@ impl Head {
             knows_chunked: http11,
             head_only: method == "HEAD",
             expects_continue: false,
-            key_refused: false,
+            platform,
+            keys: Keys {
+                google: query_key.is_some(),
+                refused: query_key.is_some_and(|key| key.as_bytes() == REFUSED_KEY),
+                ..Keys::default()
+            },
             complaint: None,
             has_anthropic_version: false,
         };
@@ -82,9 +115,8 @@ impl Head {
     /// Whose envelope and shapes the answer has.
     pub(super) fn dialect(&self) -> Dialect {
         match self.route {
-            Route::Messages | Route::CountTokens => Dialect::Anthropic,
             Route::Models | Route::Model(_) if self.has_anthropic_version => Dialect::Anthropic,
-            _ => Dialect::OpenAi,
+            ref route => route.dialect(),
         }
     }
 
@@ -101,8 +133,17 @@ impl Head {
                 6 if is("expect") => {
                     self.expects_continue = header.value.eq_ignore_ascii_case(b"100-continue");
                 }
-                13 if is("authorization") => self.key_refused |= header.value.ends_with(REFUSED_KEY),
-                9 if is("x-api-key") => self.key_refused |= header.value == REFUSED_KEY,
+                13 if is("authorization") => self.keys.authorization(header.value),
+                9 if is("x-api-key") => self.keys.refused |= header.value == REFUSED_KEY,
+                7 if is("api-key") => {
+                    self.keys.azure = !header.value.is_empty();
+                    self.keys.refused |= header.value == REFUSED_KEY;
+                }
+                14 if is("x-goog-api-key") => {
+                    self.keys.google = !header.value.is_empty();
+                    self.keys.refused |= header.value == REFUSED_KEY;
+                }
+                10 if is("x-amz-date") => self.keys.signed_date = true,
                 _ => self.read_override(header),
             }
         }
@@ -122,34 +163,6 @@ impl Head {
         let value = str::from_utf8(header.value).unwrap_or("?").trim();
         let outcome = self.script.set(&name.to_ascii_lowercase(), value);
         self.complaint = self.complaint.take().or(outcome.err());
-    }
-}
-
-impl Route {
-    fn of(method: &str, target: &str) -> Route {
-        let path = target.split('?').next().unwrap_or_default().trim_end_matches('/');
-        let path = path.strip_prefix("/v1").unwrap_or(path);
-        match (method, path) {
-            ("POST", "/chat/completions") => Route::Chat,
-            ("POST", "/messages") => Route::Messages,
-            ("POST", "/messages/count_tokens") => Route::CountTokens,
-            ("GET" | "HEAD", "/models") => Route::Models,
-            ("GET" | "HEAD", "/livez" | "") => Route::Live,
-            ("GET" | "HEAD", path) => {
-                path.strip_prefix("/models/").map_or(Route::Unknown, |id| Route::Model(id.to_owned()))
-            }
-            _ => Route::Unknown,
-        }
-    }
-
-    /// Counts model calls, whose script depends on their number.
-    fn script(&self, shared: &Shared) -> Script {
-        match self {
-            Route::Chat | Route::Messages | Route::CountTokens => {
-                Script::of_call(&shared.settings, shared.count_call())
-            }
-            _ => Script::plain(&shared.settings),
-        }
     }
 }
 
@@ -239,6 +252,8 @@ pub(super) struct ResponseHead {
     pub(super) serial: u64,
     pub(super) body: ResponseBody,
     pub(super) retry_after: Option<u32>,
+    /// AWS's name of an error.
+    pub(super) error_type: Option<&'static str>,
     pub(super) close: bool,
 }
 
@@ -246,6 +261,8 @@ pub(super) struct ResponseHead {
 pub(super) enum Media {
     Json,
     Events,
+    /// AWS's event stream.
+    Messages,
     Text,
 }
 
@@ -266,13 +283,20 @@ impl ResponseHead {
         out.extend_from_slice(match self.media {
             Media::Json => b"application/json",
             Media::Events => b"text/event-stream; charset=utf-8\r\ncache-control: no-cache",
+            Media::Messages => b"application/vnd.amazon.eventstream",
             Media::Text => b"text/plain",
         });
         out.extend_from_slice(match self.dialect {
-            Dialect::OpenAi => b"\r\nx-request-id: req_sim_",
+            Dialect::OpenAi | Dialect::Responses => b"\r\nx-request-id: req_sim_",
             Dialect::Anthropic => b"\r\nrequest-id: req_sim_",
+            Dialect::Bedrock => b"\r\nx-amzn-requestid: req_sim_",
+            Dialect::Gemini => b"\r\nx-goog-request-id: req_sim_" as &[u8],
         });
         push_number(out, self.serial);
+        if let Some(error_type) = self.error_type {
+            out.extend_from_slice(b"\r\nx-amzn-errortype: ");
+            out.extend_from_slice(error_type.as_bytes());
+        }
         if let Some(seconds) = self.retry_after {
             out.extend_from_slice(b"\r\nretry-after: ");
             push_number(out, seconds.into());
@@ -329,6 +353,7 @@ fn reason(status: u16) -> &'static [u8] {
         404 => b"Not Found",
         408 => b"Request Timeout",
         413 => b"Content Too Large",
+        424 => b"Failed Dependency",
         422 => b"Unprocessable Content",
         429 => b"Too Many Requests",
         431 => b"Request Header Fields Too Large",

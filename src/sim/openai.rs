@@ -5,29 +5,38 @@
 //! completion" and "chat completion chunk". Log probabilities, stop sequences, audio and the padding field
 //! `obfuscation` are not imitated.
 
+mod check;
+mod words;
+
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Block, Stop, Usage};
-use super::call::{Call, Messages, Output, Refusal, Str, Tool, ToolChoice};
+use super::call::{Call, Extra, Messages, Output, Refusal, Schema, Str, Thinking, Tool, ToolChoice};
 use super::json::{push_escaped, push_number, push_string};
+use super::route::Platform;
 use super::stream::Grammar;
 
-/// Reads a request body. Refuses what OpenAI refuses: broken JSON, no model, no messages, too many choices.
-pub(super) fn read(body: &[u8]) -> Result<Call<'_>, Refusal> {
-    let body: ChatBody = serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(400, format!("We could not parse the JSON body of your request. ({error})"))
-    })?;
-    let Some(Str(model)) = body.model else {
-        return Err(Refusal::new(400, "you must provide a model parameter"));
+pub(super) use words::{
+    Words, at_least, function_name, function_schema, missing, missing_output, no_such_tool, not_json,
+    only_with_stream, strict_schema, unsupported, within,
+};
+
+/// Reads a request body. Refuses what OpenAI refuses: broken JSON, members nobody knows, values out of range, and
+/// with [`check`] what does not fit together in messages, tools and formats.
+pub(super) fn read<'a>(body: &'a [u8], platform: &Platform) -> Result<Call<'a>, Refusal> {
+    let bytes = body;
+    let body: ChatBody = serde_json::from_slice(bytes).map_err(unreadable)?;
+    let model = match (body.model, platform) {
+        (Some(Str(model)), _) => model,
+        (None, Platform::Azure { deployment: Some(deployment), .. }) => Cow::Owned(deployment.clone()),
+        (None, _) => return Err(Refusal::new(400, "you must provide a model parameter")),
     };
-    let messages = body.messages.ok_or_else(|| Refusal {
-        param: Some("messages"),
-        code: Some("missing_required_parameter"),
-        ..Refusal::new(400, "Missing required parameter: 'messages'.")
-    })?;
+    let messages = body.messages.ok_or_else(|| missing("messages"))?;
     if messages.count == 0 {
         return Err(out_of_range("messages", "Invalid 'messages': empty array.", "empty_array"));
     }
@@ -35,9 +44,21 @@ pub(super) fn read(body: &[u8]) -> Result<Call<'_>, Refusal> {
     if !(1..=MAX_CHOICES).contains(&choices) {
         return Err(out_of_range("n", "Invalid 'n': expected 1 to 128.", "integer_out_of_range"));
     }
+    for (name, number, most) in [("temperature", body.temperature, 2.0), ("top_p", body.top_p, 1.0)] {
+        words::bounded(name, number.unwrap_or(1.0), 0.0, most)?;
+    }
+    let stream = body.stream.unwrap_or(false);
+    if body.stream_options.is_some() && !stream {
+        return Err(only_with_stream());
+    }
+    let elaborate = messages.elaborate || body.stop.is_some_and(|stop| stop.get().starts_with('['));
+    let raw = [body.tools, body.tool_choice, body.response_format];
+    if elaborate || body.parallel_tool_calls.is_some() || raw.iter().any(Option::is_some) {
+        check::check(bytes)?;
+    }
     Ok(Call {
         model,
-        stream: body.stream.unwrap_or(false),
+        stream,
         include_usage: body.stream_options.is_some_and(|options| options.include_usage.unwrap_or(false)),
         choices,
         max_tokens: body.max_completion_tokens.or(body.max_tokens),
@@ -45,8 +66,14 @@ pub(super) fn read(body: &[u8]) -> Result<Call<'_>, Refusal> {
         tools: body.tools.map(tools).unwrap_or_default(),
         tool_choice: body.tool_choice.map_or(ToolChoice::Auto, tool_choice),
         output: body.response_format.map_or(Output::Text, output),
-        tool_result: messages.tool_result,
+        parallel: body.parallel_tool_calls.unwrap_or(true),
+        tool_results: messages.tool_results,
+        thinking: match body.reasoning_effort {
+            Some(Str(effort)) if effort != "none" => Thinking::Hidden,
+            _ => Thinking::Off,
+        },
         directive: messages.directive,
+        extra: if matches!(platform, Platform::Azure { .. }) { Extra::Azure } else { Extra::None },
     })
 }
 
@@ -71,6 +98,9 @@ pub(super) fn write(answer: &Answer, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"],\"usage\":");
     push_usage(&answer.usage, out);
+    if let Extra::Azure = answer.extra {
+        out.extend_from_slice(FILTERED);
+    }
     out.push(b'}');
 }
 
@@ -80,7 +110,7 @@ pub(super) fn write_error(refusal: &Refusal, out: &mut Vec<u8>) {
     push_string(out, &refusal.message);
     out.extend_from_slice(b",\"type\":");
     push_string(out, error_type(refusal.status));
-    for (name, value) in [(&b",\"param\":"[..], refusal.param), (b",\"code\":", code(refusal))] {
+    for (name, value) in [(&b",\"param\":"[..], refusal.param.as_deref()), (b",\"code\":", code(refusal))] {
         out.extend_from_slice(name);
         match value {
             Some(value) => push_string(out, value),
@@ -156,7 +186,14 @@ impl<'a> Chunks<'a> {
 }
 
 impl Grammar for Chunks<'_> {
-    fn open(&self, out: &mut Vec<u8>) {
+    fn open(&mut self, out: &mut Vec<u8>) {
+        if let Extra::Azure = self.answer.extra {
+            out.extend_from_slice(
+                b"data: {\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\"",
+            );
+            out.extend_from_slice(FILTERED);
+            out.extend_from_slice(b"}\n\n");
+        }
         let role: &[u8] = match self.answer.stop {
             Stop::ToolUse => b"\"role\":\"assistant\",\"content\":null",
             _ => b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null",
@@ -164,7 +201,7 @@ impl Grammar for Chunks<'_> {
         self.push_each(None, out, |_, out| out.extend_from_slice(role));
     }
 
-    fn open_block(&self, index: usize, block: &Block, out: &mut Vec<u8>) {
+    fn open_block(&mut self, index: usize, block: &Block, out: &mut Vec<u8>) {
         let Block::Tool { name, .. } = block else { return };
         let call = self.call_index(index);
         self.push_each(None, out, |choice, out| {
@@ -178,13 +215,15 @@ impl Grammar for Chunks<'_> {
         });
     }
 
-    fn delta(&self, index: usize, block: &Block, tokens: Range<usize>, out: &mut Vec<u8>) {
+    fn delta(&mut self, index: usize, block: &Block, tokens: Range<usize>, out: &mut Vec<u8>) {
         match block {
             Block::Text(text) => self.push_each(None, out, |_, out| {
                 out.extend_from_slice(b"\"content\":\"");
                 text.push_escaped(tokens.clone(), out);
                 out.push(b'"');
             }),
+            // Chat completions do not show what was thought.
+            Block::Thinking { .. } => {}
             Block::Tool { arguments, .. } => self.push_each(None, out, |_, out| {
                 out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
                 push_number(out, self.call_index(index));
@@ -195,9 +234,9 @@ impl Grammar for Chunks<'_> {
         }
     }
 
-    fn close_block(&self, _: usize, _: &mut Vec<u8>) {}
+    fn close_block(&mut self, _: usize, _: &Block, _: &mut Vec<u8>) {}
 
-    fn close(&self, out: &mut Vec<u8>) {
+    fn close(&mut self, out: &mut Vec<u8>) {
         self.push_each(Some(self.answer.stop), out, |_, _| {});
         if self.answer.include_usage {
             out.extend_from_slice(&self.opening);
@@ -208,12 +247,12 @@ impl Grammar for Chunks<'_> {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    fn broken(&self, out: &mut Vec<u8>) {
+    fn broken(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.opening);
         out.extend_from_slice(b"{\"index\":0,\"delta\":{\"content\n\n");
     }
 
-    fn error(&self, out: &mut Vec<u8>) {
+    fn error(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: ");
         let message = "The simulated server had an error while processing your request.";
         write_error(&Refusal::new(500, message), out);
@@ -221,7 +260,10 @@ impl Grammar for Chunks<'_> {
     }
 }
 
+/// Every member OpenAI knows.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "many members are named only so that they are known")]
 struct ChatBody<'a> {
     #[serde(borrow)]
     model: Option<Str<'a>>,
@@ -232,12 +274,41 @@ struct ChatBody<'a> {
     n: Option<u32>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
+    parallel_tool_calls: Option<bool>,
+    #[serde(borrow)]
+    reasoning_effort: Option<Str<'a>>,
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_choice: Option<&'a RawValue>,
     #[serde(borrow)]
     response_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stop: Option<&'a RawValue>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    audio: Option<IgnoredAny>,
+    frequency_penalty: Option<f64>,
+    function_call: Option<IgnoredAny>,
+    functions: Option<IgnoredAny>,
+    logit_bias: Option<IgnoredAny>,
+    logprobs: Option<bool>,
+    metadata: Option<IgnoredAny>,
+    modalities: Option<IgnoredAny>,
+    moderation: Option<IgnoredAny>,
+    prediction: Option<IgnoredAny>,
+    presence_penalty: Option<f64>,
+    prompt_cache_key: Option<IgnoredAny>,
+    prompt_cache_options: Option<IgnoredAny>,
+    prompt_cache_retention: Option<IgnoredAny>,
+    safety_identifier: Option<IgnoredAny>,
+    seed: Option<i64>,
+    service_tier: Option<IgnoredAny>,
+    store: Option<bool>,
+    top_logprobs: Option<u64>,
+    user: Option<IgnoredAny>,
+    verbosity: Option<IgnoredAny>,
+    web_search_options: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -245,8 +316,17 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
+/// Why the body could not be read: a member nobody knows, or no JSON.
+fn unreadable(error: serde_json::Error) -> Refusal {
+    let text = error.to_string();
+    match text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+        Some(name) => words::unknown(name),
+        None => not_json(&error),
+    }
+}
+
 fn out_of_range(param: &'static str, message: &str, code: &'static str) -> Refusal {
-    Refusal { param: Some(param), code: Some(code), ..Refusal::new(400, message) }
+    Refusal::new(400, message).param(param).code(code)
 }
 
 /// The function tools; custom and hosted tools cannot be called with JSON arguments and are passed over.
@@ -265,7 +345,9 @@ fn tools(raw: &RawValue) -> Vec<Tool<'_>> {
     }
     let entries: Vec<Entry> = serde_json::from_str(raw.get()).unwrap_or_default();
     let functions = entries.into_iter().filter_map(|entry| entry.function);
-    functions.map(|function| Tool { name: function.name.0, schema: function.parameters }).collect()
+    functions
+        .map(|function| Tool { name: function.name.0, schema: function.parameters.map(Schema::Raw) })
+        .collect()
 }
 
 fn tool_choice(raw: &RawValue) -> ToolChoice {
@@ -299,7 +381,7 @@ fn output(raw: &RawValue) -> Output<'_> {
     }
     let Ok(format) = serde_json::from_str::<Format>(raw.get()) else { return Output::Text };
     match (format.kind.0.as_ref(), format.json_schema.and_then(|wrapper| wrapper.schema)) {
-        ("json_schema", Some(schema)) => Output::Schema(schema),
+        ("json_schema", Some(schema)) => Output::Schema(Schema::Raw(schema)),
         ("json_schema" | "json_object", _) => Output::Json,
         _ => Output::Text,
     }
@@ -368,9 +450,10 @@ fn push_usage(usage: &Usage, out: &mut Vec<u8>) {
     push_number(out, usage.prompt + usage.completion);
     out.extend_from_slice(b",\"prompt_tokens_details\":{\"cached_tokens\":");
     push_number(out, usage.cached);
+    out.extend_from_slice(b",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":");
+    push_number(out, usage.reasoning);
     out.extend_from_slice(
-        b",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,\
-          \"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
+        b",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
     );
 }
 
@@ -398,6 +481,12 @@ fn code(refusal: &Refusal) -> Option<&'static str> {
         _ => None,
     })
 }
+
+/// What Azure's content filters found in the prompt; in a stream it comes first, in a chunk without choices
+/// (learn.microsoft.com/azure/ai-services/openai/concepts/content-streaming).
+const FILTERED: &[u8] = b",\"prompt_filter_results\":[{\"prompt_index\":0,\"content_filter_results\":{\
+    \"hate\":{\"filtered\":false,\"severity\":\"safe\"},\"self_harm\":{\"filtered\":false,\"severity\":\"safe\"},\
+    \"sexual\":{\"filtered\":false,\"severity\":\"safe\"},\"violence\":{\"filtered\":false,\"severity\":\"safe\"}}}]";
 
 /// OpenAI's own bound on `n`.
 const MAX_CHOICES: u32 = 128;

@@ -14,8 +14,10 @@
 //! | `error` | place | the dialect's error frame there, and nothing after it (streams only) |
 //! | `tool` | name, or `none` | call this tool of the request / answer with text although there are tools |
 //! | `calls` | number | call the tool this many times |
+//! | `parallel` | – | call every tool of the request, each once |
 //! | `preamble` | – | say something before the tool call |
 //! | `cached` | number | prompt tokens reported as read from the provider's cache |
+//! | `think` | number | tokens of thinking, where the request lets the model think |
 //!
 //! A place is `head` (before any byte of the answer) or the number of content frames that come first; without
 //! a value it is after two frames. A whole JSON answer has two places: its head and its middle.
@@ -41,6 +43,10 @@ pub(super) struct Script {
     pub(super) calls: u32,
     pub(super) preamble: bool,
     pub(super) cached: u64,
+    /// Every tool of the request is called.
+    pub(super) parallel: bool,
+    /// Tokens of thinking.
+    pub(super) think: Option<u32>,
 }
 
 /// What goes wrong, and where.
@@ -90,6 +96,8 @@ impl Script {
             calls: 1,
             preamble: false,
             cached: 0,
+            parallel: false,
+            think: None,
         }
     }
 
@@ -131,6 +139,8 @@ impl Script {
             "calls" => self.calls = number(name, value, MAX_CALLS)?.max(1),
             "preamble" => self.preamble = value != "0",
             "cached" => self.cached = number(name, value, u32::MAX)?.into(),
+            "parallel" => self.parallel = value != "0",
+            "think" => self.think = Some(number(name, value, MAX_TOKENS)?),
             _ => return Err(format!("the simulated provider knows no `{name}`")),
         }
         Ok(())
@@ -213,13 +223,14 @@ mod tests {
     fn every_name_of_the_table_is_understood() {
         let mut script = Script::plain(&Settings::default());
         let all = "tokens=5 ttft-ms=20 tps=100 chunk-tokens=2 status=429 retry-after=3 hangup=4 tool=f calls=2 \
-                   preamble cached=7";
+                   preamble cached=7 parallel think=9";
         script.direct(all).expect("all names are known");
         assert_eq!((script.tokens, script.tps, script.chunk_tokens), (5, 100, 2));
         assert_eq!((script.status, script.retry_after), (Some(429), Some(3)));
         assert_eq!(script.fault, Some(Fault { kind: FaultKind::Hangup, place: Place::Frames(4) }));
         assert_eq!((script.tool, script.calls, script.preamble), (ToolWish::Named("f".to_owned()), 2, true));
         assert_eq!((script.ttft, script.cached), (Duration::from_millis(20), 7));
+        assert_eq!((script.parallel, script.think), (true, Some(9)));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Handle {
         self.addr
     }
 
-    /// Model calls (chat completions, messages, token counts) that have arrived so far.
+    /// Model calls, token counts among them, that have arrived so far.
     pub fn calls(&self) -> u64 {
         self.shared.calls.load(Ordering::Relaxed)
     }

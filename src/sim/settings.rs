@@ -5,8 +5,7 @@ use std::time::Duration;
 
 /// How the simulated provider answers when a request does not say otherwise.
 ///
-/// The faults (`*_every`) count model calls (chat completions, messages and token counts) from 1, over all
-/// workers. One call suffers at most one of stall, hang-up and broken JSON, in this order; an error it is due
+/// The faults (`*_every`) count model calls, token counts among them, from 1, over all workers. One call suffers at most one of stall, hang-up and broken JSON, in this order; an error it is due
 /// for comes on top, as a body that stalls, breaks off or is broken.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {

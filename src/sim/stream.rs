@@ -16,15 +16,19 @@ use super::script::{Fault, FaultKind, Place, Script};
 
 /// How a dialect spells a stream. Every method appends complete frames.
 pub(super) trait Grammar {
-    fn open(&self, out: &mut Vec<u8>);
-    fn open_block(&self, index: usize, block: &Block, out: &mut Vec<u8>);
-    fn delta(&self, index: usize, block: &Block, tokens: Range<usize>, out: &mut Vec<u8>);
-    fn close_block(&self, index: usize, out: &mut Vec<u8>);
-    fn close(&self, out: &mut Vec<u8>);
+    fn open(&mut self, out: &mut Vec<u8>);
+    fn open_block(&mut self, index: usize, block: &Block, out: &mut Vec<u8>);
+    fn delta(&mut self, index: usize, block: &Block, tokens: Range<usize>, out: &mut Vec<u8>);
+    fn close_block(&mut self, index: usize, block: &Block, out: &mut Vec<u8>);
+    fn close(&mut self, out: &mut Vec<u8>);
     /// A frame whose JSON breaks off.
-    fn broken(&self, out: &mut Vec<u8>);
+    fn broken(&mut self, out: &mut Vec<u8>);
     /// The frame by which the provider reports that it failed.
-    fn error(&self, out: &mut Vec<u8>);
+    fn error(&mut self, out: &mut Vec<u8>);
+    /// Whether the block is one frame, however many tokens it has.
+    fn is_whole(&self, _block: &Block) -> bool {
+        false
+    }
 }
 
 /// How a stream ended.
@@ -77,7 +81,7 @@ pub(super) struct Player<'a, G> {
 
 impl<G: Grammar> Player<'_, G> {
     /// Writes the stream and tells how it ended. What is left in `wire.out` the caller flushes.
-    pub(super) async fn play(&self, wire: &mut Wire) -> io::Result<Ending> {
+    pub(super) async fn play(mut self, wire: &mut Wire) -> io::Result<Ending> {
         let mut chunk = self.begin_chunk(&mut wire.out);
         let mut fault = self.script.fault;
         let mut position = Position::default();
@@ -115,11 +119,14 @@ impl<G: Grammar> Player<'_, G> {
     }
 
     /// Writes the next content frame and what must stand around it; false when there is none left.
-    fn step(&self, position: &mut Position, out: &mut Vec<u8>) -> bool {
+    fn step(&mut self, position: &mut Position, out: &mut Vec<u8>) -> bool {
         while let Some(block) = self.blocks.get(position.block) {
             let tokens = block.text().tokens();
             let start = position.token;
-            let end = tokens.min(start + self.script.chunk_tokens as usize);
+            let end = match self.grammar.is_whole(block) {
+                true => tokens,
+                false => tokens.min(start + self.script.chunk_tokens as usize),
+            };
             if start == 0 {
                 self.grammar.open_block(position.block, block, out);
             }
@@ -130,7 +137,7 @@ impl<G: Grammar> Player<'_, G> {
                 position.token = end;
             }
             if end == tokens {
-                self.grammar.close_block(position.block, out);
+                self.grammar.close_block(position.block, block, out);
                 position.block += 1;
                 position.token = 0;
             }
@@ -142,7 +149,7 @@ impl<G: Grammar> Player<'_, G> {
     }
 
     /// Does what the fault says once its place is reached, or once there are no more frames to wait for.
-    fn suffer(&self, fault: &mut Option<Fault>, position: Position, out: &mut Vec<u8>) -> Option<Ending> {
+    fn suffer(&mut self, fault: &mut Option<Fault>, position: Position, out: &mut Vec<u8>) -> Option<Ending> {
         let Fault { kind, place } = (*fault)?;
         let reached = match place {
             Place::Head => true,

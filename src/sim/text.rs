@@ -62,6 +62,11 @@ impl Text {
     }
 }
 
+/// What the simulated model thinks, this many tokens long.
+pub(super) fn thought(tokens: usize) -> String {
+    THOUGHT.chars().cycle().take(tokens.saturating_mul(CHARS_PER_TOKEN)).collect()
+}
+
 /// The estimate of prompt tokens for `chars` characters: one for every four begun, and never none.
 pub(super) fn estimate(chars: u64) -> u64 {
     chars.div_ceil(CHARS_PER_TOKEN as u64).max(1)
@@ -82,6 +87,8 @@ fn push_words(tokens: Range<usize>, out: &mut Vec<u8>) {
 /// The usual rule of thumb for English, published by OpenAI as "1 token ~= 4 chars in English"
 /// (help.openai.com, "What are tokens and how to count them").
 const CHARS_PER_TOKEN: usize = 4;
+
+const THOUGHT: &str = "Nobody thinks here: this thought is simulated. ";
 
 const PASSAGE: [&str; 40] = [
     " This",

@@ -251,7 +251,8 @@ fn a_wanted_json_answer_is_json() {
         let text = body["choices"][0]["message"]["content"].as_str().expect("text");
         assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), expected);
     }
-    let format = format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#);
+    let closed = schema.replace(r#""required""#, r#""additionalProperties":false,"required""#);
+    let format = format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{closed}}}}}"#);
     let body = client.message(&format!("{format},{HELLO}")).json();
     assert_eq!(body["content"][0]["text"], r#"{"a":1}"#);
 }

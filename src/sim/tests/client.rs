@@ -16,7 +16,9 @@ pub(super) struct Client {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: String,
+    /// With what is no UTF-8 replaced.
     pub(super) body: String,
+    pub(super) bytes: Vec<u8>,
     /// Whether the body arrived in full.
     pub(super) complete: bool,
 }
@@ -33,6 +35,30 @@ impl Answer {
 
     pub(super) fn data(&self) -> impl Iterator<Item = &str> {
         self.body.lines().filter_map(|line| line.strip_prefix("data: "))
+    }
+
+    /// The messages of an AWS event stream, their checksums checked: type, name and payload.
+    pub(super) fn messages(&self) -> Vec<(String, String, Value)> {
+        let mut rest = self.bytes.as_slice();
+        let mut messages = Vec::new();
+        while !rest.is_empty() {
+            let number = |at: usize| u32::from_be_bytes(rest[at..at + 4].try_into().expect("four bytes"));
+            let (total, headers) = (number(0) as usize, number(4) as usize);
+            if rest.len() < total {
+                break;
+            }
+            assert_eq!(number(8), crc32fast::hash(&rest[..8]), "the prelude's checksum");
+            assert_eq!(number(total - 4), crc32fast::hash(&rest[..total - 4]), "the message's checksum");
+            let names = headers_of(&rest[12..12 + headers]);
+            let named =
+                |name: &str| names.iter().find(|(header, _)| header == name).map(|(_, value)| value.clone());
+            let kind = named(":message-type").expect("a message type");
+            let name = named(&format!(":{kind}-type")).expect("a name");
+            let payload = serde_json::from_slice(&rest[12 + headers..total - 4]).unwrap_or(Value::Null);
+            messages.push((kind, name, payload));
+            rest = &rest[total..];
+        }
+        messages
     }
 
     /// The names of the frames, as `event:` lines give them.
@@ -70,6 +96,21 @@ impl Client {
         self.post("/v1/messages", "", &format!(r#"{{"model":"c-1","max_tokens":500,{members}}}"#))
     }
 
+    /// A response with these members besides the model.
+    pub(super) fn response(&mut self, members: &str) -> Answer {
+        self.post("/v1/responses", "", &format!(r#"{{"model":"r-1",{members}}}"#))
+    }
+
+    /// A request to a Gemini model.
+    pub(super) fn gemini(&mut self, verb: &str, body: &str) -> Answer {
+        self.post(&format!("/v1beta/models/gemini-3-pro:{verb}"), "x-goog-api-key: k\r\n", body)
+    }
+
+    /// A request to Bedrock, signed as far as the simulated provider looks.
+    pub(super) fn converse(&mut self, verb: &str, body: &str) -> Answer {
+        self.post(&format!("/model/anthropic.claude-3%3A0/{verb}"), SIGNED, body)
+    }
+
     pub(super) fn raw(&mut self, request: &str) -> Answer {
         self.send(request.as_bytes());
         self.answer()
@@ -89,7 +130,8 @@ impl Client {
             None if header(&head, "transfer-encoding").is_some() => self.chunks(),
             None => (self.rest(), true),
         };
-        Answer { status, headers: head, body: String::from_utf8(body).expect("UTF-8"), complete }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer { status, headers: head, body: text, bytes: body, complete }
     }
 
     /// The head of the next answer, or none if the connection ends first.
@@ -172,3 +214,21 @@ impl Client {
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
+
+/// Headers of string values.
+fn headers_of(mut bytes: &[u8]) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    let mut headers = Vec::new();
+    while let Some((length, rest)) = bytes.split_first() {
+        let (name, rest) = rest.split_at(usize::from(*length));
+        assert_eq!(rest[0], 7, "a string");
+        let length = usize::from(u16::from_be_bytes([rest[1], rest[2]]));
+        headers.push((text(name), text(&rest[3..3 + length])));
+        bytes = &rest[3 + length..];
+    }
+    headers
+}
+
+/// The headers of a signed request.
+pub(super) const SIGNED: &str = "x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
+    Credential=AKID/20260101/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature=00\r\n";
