@@ -26,6 +26,7 @@ seeds() {
         peek) echo "$fixtures"/*/request ;;
         strict) echo seeds/peek "$fixtures"/*/request "$fixtures"/*/response ;;
         sse) echo "$fixtures"/*/stream ;;
+        translate) echo "$fixtures"/*/request "$fixtures"/*/response "$fixtures"/*/stream ;;
         splice) echo "$fixtures"/*/response "$fixtures"/*/stream "$fixtures"/*/error ;;
     esac
 }

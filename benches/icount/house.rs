@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aisix::life::Life;
+use aisix::proxy::history::Memory;
 use aisix::proxy::{Node, Settings, World};
 use aisix::resources::{ApiKey, Model, ProviderKey, Snapshot};
 use aisix::telemetry::access_log::{AccessLog, Format};
@@ -41,6 +42,7 @@ pub fn node<U: Upstream>(vendor: &str, upstream: U) -> Node<U> {
             Some(log),
         )),
         life: Arc::new(Life::default()),
+        history: Box::new(Memory::new(1 << 20, Duration::from_secs(60))),
     }
 }
 

@@ -11,13 +11,17 @@ mod house;
 mod lookups;
 mod memory;
 mod samples;
+mod translation;
 mod walk;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use aisix::dialect::DialectId::{Anthropic, OpenAiChat};
-use samples::{ALIAS, CHAT_ANSWER, CHAT_FRAME, MESSAGES_ANSWER, MESSAGES_FRAME};
+use aisix::dialect::DialectId::{Anthropic, Gemini, OpenAiChat, Responses};
+use samples::{
+    ALIAS, CHAT_ANSWER, CHAT_FRAME, GEMINI_FRAME, MESSAGES_ANSWER, MESSAGES_FRAME, MESSAGES_OPEN,
+    MESSAGES_START,
+};
 
 /// As in the shipped program: a request allocates some dozen times.
 #[global_allocator]
@@ -54,6 +58,19 @@ const CASES: &[Case] = &[
     ("pass_messages_frame", || dialects::pass(Anthropic, MESSAGES_FRAME, 1, None)),
     ("pass_messages_frame_renamed", || dialects::pass(Anthropic, MESSAGES_FRAME, 1, Some(ALIAS))),
     ("pass_64_messages_frames_renamed", || dialects::pass(Anthropic, MESSAGES_FRAME, 64, Some(ALIAS))),
+    ("translate_chat_request_2k", || translation::request_of(OpenAiChat, Anthropic, 2 * 1024)),
+    ("translate_chat_request_16k", || translation::request_of(OpenAiChat, Anthropic, 16 * 1024)),
+    ("translate_messages_request_2k", || translation::request_of(Anthropic, OpenAiChat, 2 * 1024)),
+    ("translate_chat_answer", || translation::answer(OpenAiChat, Anthropic, CHAT_ANSWER)),
+    ("translate_messages_answer", || translation::answer(Anthropic, OpenAiChat, MESSAGES_ANSWER)),
+    ("translate_chat_delta", || translation::delta(OpenAiChat, Anthropic, &[CHAT_FRAME], CHAT_FRAME)),
+    ("translate_chat_delta_to_responses", || {
+        translation::delta(OpenAiChat, Responses, &[CHAT_FRAME], CHAT_FRAME)
+    }),
+    ("translate_messages_delta", || {
+        translation::delta(Anthropic, OpenAiChat, &[MESSAGES_START, MESSAGES_OPEN], MESSAGES_FRAME)
+    }),
+    ("translate_gemini_delta", || translation::delta(Gemini, OpenAiChat, &[GEMINI_FRAME], GEMINI_FRAME)),
     ("walk_chat", || walk::run(samples::chat())),
     ("walk_messages", || walk::run(samples::messages())),
     ("walk_chat_stream_of_64_frames", || walk::run(samples::chat_stream(64))),

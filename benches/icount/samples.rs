@@ -175,3 +175,22 @@ pub const MESSAGES_FRAME: &str = concat!(
     r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" answer"}}"#,
     "\n\n",
 );
+pub const MESSAGES_START: &str = concat!(
+    "event: message_start\n",
+    r#"data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","#,
+    r#""model":"claude-sonnet-4-5-20250929","content":[],"stop_reason":null,"stop_sequence":null,"#,
+    r#""usage":{"input_tokens":7,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":1}}}"#,
+    "\n\n",
+);
+pub const MESSAGES_OPEN: &str = concat!(
+    "event: content_block_start\n",
+    r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    "\n\n",
+);
+pub const GEMINI_FRAME: &str = concat!(
+    r#"data: {"candidates": [{"content": {"parts": [{"text": " answer"}],"role": "model"},"index": 0}],"#,
+    r#""usageMetadata": {"promptTokenCount": 5,"candidatesTokenCount": 3,"totalTokenCount": 8,"#,
+    r#""promptTokensDetails": [{"modality": "TEXT","tokenCount": 5}]},"modelVersion": "gemini-2.5-flash","#,
+    r#""responseId": "r-0123456789"}"#,
+    "\r\n\r\n",
+);

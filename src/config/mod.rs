@@ -21,7 +21,7 @@ pub use observability::{
     Buckets, ClientTypeRule, Metrics, MetricsOtlp, Observability, Prometheus, Tracing, TracingOtlp,
 };
 pub use stores::{Backend, Cache, Etcd, EtcdTls, Managed, RateLimit, Redis, RedisMode, Store};
-pub use traffic::{ClientTls, Downstream, Models, Shutdown, Upstream};
+pub use traffic::{ClientTls, Downstream, Models, Responses, Shutdown, Upstream};
 
 /// Everything the process is told at start.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -45,6 +45,7 @@ pub struct Config {
     pub downstream: Downstream,
     pub shutdown: Shutdown,
     pub models: Models,
+    pub responses: Responses,
     pub managed: Managed,
 }
 

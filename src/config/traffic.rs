@@ -203,6 +203,22 @@ pub struct Models {
     pub show_routing: bool,
 }
 
+/// Conversations kept for callers of the Responses API whose provider keeps none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Responses {
+    /// Memory for them in bytes; 0 keeps none. The latest ones stay.
+    pub history_bytes: u64,
+    /// Seconds for which a conversation may be gone on with.
+    pub history_ttl_secs: u64,
+}
+
+impl Default for Responses {
+    fn default() -> Self {
+        Responses { history_bytes: 64 << 20, history_ttl_secs: 3600 }
+    }
+}
+
 /// 0 is None.
 pub(super) fn millis(number: u64) -> Option<Duration> {
     (number > 0).then(|| Duration::from_millis(number))

@@ -4,9 +4,19 @@
 //! target speak the same one, the caller's bytes are *spliced*: only the members the gateway owns change,
 //! and every byte it does not own arrives as it was sent, in both directions.
 
+mod base64;
+
 pub mod anthropic;
+pub mod bedrock;
+pub mod bridge;
+pub mod canon;
+pub mod codec;
 pub mod frame;
+pub mod gemini;
+pub mod json;
 pub mod openai_chat;
+pub mod quirks;
+pub mod responses;
 pub mod skim;
 pub mod splice;
 pub mod usage;
@@ -14,6 +24,7 @@ pub mod usage;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use codec::Codec;
 pub use usage::Usage;
 
 /// The wire formats this gateway speaks.
@@ -23,6 +34,12 @@ pub enum DialectId {
     OpenAiChat,
     /// Anthropic messages.
     Anthropic,
+    /// OpenAI responses.
+    Responses,
+    /// Gemini `generateContent`, at AI Studio and Vertex.
+    Gemini,
+    /// Bedrock Converse.
+    Bedrock,
 }
 
 impl DialectId {
@@ -31,6 +48,29 @@ impl DialectId {
         match self {
             DialectId::OpenAiChat => &openai_chat::OpenAiChat,
             DialectId::Anthropic => &anthropic::Anthropic,
+            DialectId::Responses => &responses::Responses,
+            DialectId::Gemini => &gemini::Gemini,
+            DialectId::Bedrock => &bedrock::Bedrock,
+        }
+    }
+
+    /// Every dialect.
+    pub const ALL: [DialectId; 5] = [
+        DialectId::OpenAiChat,
+        DialectId::Responses,
+        DialectId::Anthropic,
+        DialectId::Gemini,
+        DialectId::Bedrock,
+    ];
+
+    /// What it can say.
+    pub fn codec(self) -> &'static dyn Codec {
+        match self {
+            DialectId::OpenAiChat => &openai_chat::OpenAiChat,
+            DialectId::Anthropic => &anthropic::Anthropic,
+            DialectId::Responses => &responses::Responses,
+            DialectId::Gemini => &gemini::Gemini,
+            DialectId::Bedrock => &bedrock::Bedrock,
         }
     }
 
@@ -39,6 +79,20 @@ impl DialectId {
         match self {
             DialectId::OpenAiChat => "openai",
             DialectId::Anthropic => "anthropic",
+            DialectId::Responses => "openai_responses",
+            DialectId::Gemini => "gemini",
+            DialectId::Bedrock => "bedrock",
+        }
+    }
+
+    /// Name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            DialectId::OpenAiChat => "OpenAI chat",
+            DialectId::Anthropic => "Anthropic messages",
+            DialectId::Responses => "OpenAI responses",
+            DialectId::Gemini => "Gemini",
+            DialectId::Bedrock => "Bedrock Converse",
         }
     }
 }
@@ -82,8 +136,29 @@ pub struct Problem {
     pub kind: Option<String>,
     pub code: Option<String>,
     pub param: Option<String>,
+    /// Seconds after which to try again, where the body itself says so.
+    pub retry_after: Option<u32>,
     /// The body is an error envelope of this very dialect and may be handed to the caller as it is.
     pub native: bool,
+}
+
+impl Problem {
+    /// What the log may say about an upstream's refusal: its status, type and code. Its words may quote a prompt or a
+    /// key. `status` is what HTTP said, 0 inside a stream.
+    pub fn classified(&self, status: u16) -> String {
+        let mut text = match self.status.unwrap_or(status) {
+            0 => "in-band error".to_owned(),
+            status => format!("status {status}"),
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        for (label, name) in [("type", &self.kind), ("code", &self.code)] {
+            let name = name.as_deref().filter(|name| name.len() <= MAX_NAME_BYTES && name.bytes().all(plain));
+            if let Some(name) = name {
+                text.push_str(&format!(", {label} {name}"));
+            }
+        }
+        text
+    }
 }
 
 /// How a stream is to be edited on its way to the caller.
@@ -107,7 +182,21 @@ pub trait StreamPass: Send {
     fn push(&mut self, chunk: Bytes) -> Result<Bytes>;
 
     /// The upstream ended. Returns what was held back: an unterminated last frame.
-    fn finish(&mut self) -> Bytes;
+    ///
+    /// # Errors
+    /// The stream was not complete, and what it says must be.
+    fn finish(&mut self) -> Result<Bytes>;
+
+    /// Ends a stream that has failed, after an error of this pass or of the connection: what may still leave, and the
+    /// dialect's way to tell the error. None where [`Dialect::error_frame`] is that way.
+    fn fail(&mut self, _error: &Error) -> Option<Bytes> {
+        None
+    }
+
+    /// What closes the stream for the caller when the upstream broke off after it was complete.
+    fn close(&mut self) -> Bytes {
+        Bytes::new()
+    }
 
     /// Frames with data seen so far, comments not counted.
     fn events(&self) -> u64;
@@ -123,6 +212,12 @@ pub trait StreamPass: Send {
 
     /// Usage as reported so far.
     fn usage(&self) -> &Usage;
+
+    /// What the answer was, once it is complete, if its dialect keeps it for later requests: see
+    /// [`codec::EventWriter::answer`].
+    fn answer(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// One wire format. Pure functions over bytes.
@@ -155,3 +250,6 @@ pub trait Dialect: Sync {
     /// An error inside a stream that has begun; no success terminator may follow it.
     fn error_frame(&self, error: &Error, request_id: &str) -> Bytes;
 }
+
+/// Longer ones are no type or code.
+const MAX_NAME_BYTES: usize = 64;

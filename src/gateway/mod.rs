@@ -87,6 +87,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
         upstream: Client::new(settings::pool(&config)),
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
+        history: Box::new(settings::history(&config)),
     });
     let Opened { store, reload } = source.open(&config)?;
     let by_hand = reload.is_some();

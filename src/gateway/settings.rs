@@ -10,6 +10,7 @@ use crate::document::Secret;
 use crate::proxy::Settings;
 use crate::proxy::doors::Times;
 use crate::proxy::doors::front::FrontSettings;
+use crate::proxy::history::Memory;
 use crate::store::etcd;
 use crate::upstream::Policy;
 use crate::upstream::transport::pingora::Pool;
@@ -60,6 +61,11 @@ fn policy(config: &Config) -> Policy {
         retries: upstream.retries,
         max_answer: upstream.answer_limit().unwrap_or(usize::MAX),
     }
+}
+
+/// Where conversations are kept for providers that keep none.
+pub fn history(config: &Config) -> Memory {
+    Memory::new(config.responses.history_bytes, Duration::from_secs(config.responses.history_ttl_secs))
 }
 
 /// How upstream connections are kept.

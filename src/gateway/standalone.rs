@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::resources::{ApiKey, Model, ProviderKey, Resource, Secret, kind, sha256, to_hex};
+use crate::resources::{ApiKey, Model, ProviderKey, Resource, Secret, api_key, kind};
 use crate::sim;
 use crate::store::keeper::Offered;
 use crate::upstream::{PROVIDERS, Provider};
@@ -68,7 +68,7 @@ pub fn start(config: &Config) -> Result<Standalone, String> {
         false => RunKey::None,
     };
     let (mut offered, aliases) = offers(&format!("http://{}", sim.addr()), &environment);
-    let hash = caller_key.secret().map(|key| to_hex(&sha256(key.expose().as_bytes())));
+    let hash = caller_key.secret().map(|key| api_key::hash_of(key.expose()));
     let row = json!({"display_name": "standalone", "key_hash": hash, "allowed_models": ["*"]});
     offered.extend(offer::<ApiKey>(row));
     Ok(Standalone { offered, caller_key, admin_key, aliases, _sim: sim })
@@ -83,12 +83,12 @@ type Aliases = Vec<(String, Vec<String>)>;
 /// Provider keys first: models name them.
 fn offers(sim: &str, environment: &Environment<'_>) -> (Vec<Offered>, Aliases) {
     let mut offered = Vec::new();
-    let mut aliases = vec![(SIMULATED.to_owned(), vec![SIM_OPENAI.to_owned(), SIM_ANTHROPIC.to_owned()])];
-    for (alias, adapter, base) in
-        [(SIM_OPENAI, "openai", format!("{sim}/v1")), (SIM_ANTHROPIC, "anthropic", sim.to_owned())]
-    {
+    let simulated = SIMULATIONS.iter().map(|simulation| simulation.alias.to_owned()).collect();
+    let mut aliases = vec![(SIMULATED.to_owned(), simulated)];
+    for Simulation { alias, adapter, path, secret } in SIMULATIONS {
         let key = json!({
-            "display_name": alias, "provider": SIMULATED, "api_key": SIMULATED, "adapter": adapter, "api_base": base,
+            "display_name": alias, "provider": SIMULATED, "api_key": secret, "adapter": adapter,
+            "api_base": format!("{sim}{path}"),
         });
         offered.extend(offer::<ProviderKey>(key));
         offered.extend(offer::<Model>(model(alias, SIMULATED, alias, alias)));
@@ -97,8 +97,8 @@ fn offers(sim: &str, environment: &Environment<'_>) -> (Vec<Offered>, Aliases) {
         let Some(key) = found(provider, environment) else { continue };
         offered.extend(offer::<ProviderKey>(key));
         for alias in provider.aliases {
-            let upstream =
-                alias.strip_prefix(provider.label).and_then(|rest| rest.strip_prefix('/')).unwrap_or(alias);
+            // What stands before a slash names the vendor, and is no part of the id.
+            let upstream = alias.split_once('/').map_or(*alias, |(_, id)| id);
             offered.extend(offer::<Model>(model(alias, provider.label, upstream, provider.label)));
         }
         aliases.push((
@@ -113,15 +113,17 @@ fn model(alias: &str, provider: &str, upstream: &str, key: &str) -> Value {
     json!({"display_name": alias, "provider": provider, "model_name": upstream, "provider_key": key})
 }
 
-/// A vendor counts as found when its key is set, or its address where no key is needed.
+/// A vendor counts as found when its key is set, or its address where no key is needed; both where there is no address
+/// that is everybody's.
 fn found(provider: &Provider, environment: &Environment<'_>) -> Option<Value> {
     let secret = provider.key_env.iter().find_map(|name| environment(name));
     let base = environment(provider.base_env);
-    let needs_key = provider.base.is_some();
-    if needs_key && secret.is_none() || !needs_key && base.is_none() {
+    let (lacks_key, lacks_base) =
+        (!provider.local && secret.is_none(), provider.site.is_none() && base.is_none());
+    if lacks_key || lacks_base {
         return None;
     }
-    let base = base.map(|base| if needs_key { base } else { with_version(&base) });
+    let base = base.map(|base| if provider.local { with_version(&base) } else { base });
     let mut key = json!({
         "display_name": provider.label, "provider": provider.label, "api_key": secret.as_deref().unwrap_or(NO_KEY),
     });
@@ -139,10 +141,30 @@ fn with_version(base: &str) -> String {
     if is_bare { format!("{base}/v1") } else { base }
 }
 
-/// Alias of the simulated provider's OpenAI side.
+/// The alias that first requests are shown with.
 pub const SIM_OPENAI: &str = "sim-openai";
-/// Alias of the simulated provider's Anthropic side.
-pub const SIM_ANTHROPIC: &str = "sim-anthropic";
+
+/// A way to ask the simulated provider: one for each format that providers speak.
+struct Simulation {
+    alias: &'static str,
+    adapter: &'static str,
+    /// Where its API begins.
+    path: &'static str,
+    secret: &'static str,
+}
+
+const SIMULATIONS: &[Simulation] = &[
+    Simulation { alias: SIM_OPENAI, adapter: "openai", path: "/v1", secret: SIMULATED },
+    Simulation { alias: "sim-anthropic", adapter: "anthropic", path: "", secret: SIMULATED },
+    Simulation { alias: "sim-responses", adapter: "openai-responses", path: "/v1", secret: SIMULATED },
+    Simulation { alias: "sim-gemini", adapter: "gemini", path: "/v1beta", secret: SIMULATED },
+    Simulation {
+        alias: "sim-bedrock",
+        adapter: "bedrock",
+        path: "",
+        secret: r#"{"access_key_id":"AKIASIMULATED","secret_access_key":"simulated","region":"us-east-1"}"#,
+    },
+];
 /// Vendor label of the simulated provider.
 const SIMULATED: &str = "simulated";
 /// Sent where a local server wants a key and checks none.
@@ -185,6 +207,22 @@ mod tests {
         assert_eq!(upstream("claude-x"), None, "there is no Anthropic key");
         let bases: Vec<_> = snapshot.provider_keys().filter_map(|key| key.api_base.clone()).collect();
         assert!(bases.contains(&"http://localhost:11434/v1".to_owned()));
+    }
+
+    #[test]
+    fn a_vendor_without_an_address_of_its_own_needs_both_key_and_address() {
+        let keys = |pairs: &[(&str, &str)]| served(pairs).provider_keys().count();
+        let none = keys(&[]);
+        let (key, base) =
+            (("AZURE_OPENAI_API_KEY", "k"), ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com"));
+        assert_eq!((keys(&[key]), keys(&[base]), keys(&[key, base])), (none, none, none + 1));
+        let snapshot = served(&[key, base, ("PERPLEXITY_API_KEY", "k")]);
+        let upstream = |alias: &str| {
+            let found = snapshot.model(alias)?;
+            Some(found.model.upstream_model(found.captured.as_deref()).into_owned())
+        };
+        assert_eq!(upstream("azure/my-gpt").as_deref(), Some("my-gpt"));
+        assert_eq!(upstream("perplexity/perplexity/sonar").as_deref(), Some("perplexity/sonar"));
     }
 
     #[test]

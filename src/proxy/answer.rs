@@ -93,19 +93,28 @@ async fn send_whole<D: Downstream>(
 /// What every answer carries: who answered, and under which id. An upstream's own request id stays.
 pub fn own_headers(x: &Exchange, headers: &mut Headers) {
     headers.push_static("server", SERVER);
-    let vendors = match x.envelope {
-        DialectId::OpenAiChat => "x-request-id",
-        DialectId::Anthropic => "request-id",
-    };
+    let vendors = request_id_header(x.envelope);
     if !headers.contains(vendors) {
         headers.push_text(vendors, &x.id);
     }
-    if let Found::Route(Route { action: Action::Exchange(Operation::Chat), .. }) = &x.found
+    if let Found::Route(Route {
+        action: Action::Exchange(Operation::Generate),
+        dialect: DialectId::OpenAiChat,
+        ..
+    }) = &x.found
         && x.status < 300
     {
         headers.push_text("x-aisix-call-id", &x.id);
     }
     headers.push_text("x-aisix-request-id", &x.id);
+    if x.tells_losses && !x.tries.losses().is_empty() {
+        headers.push_text(DROPPED_FIELDS, &x.tries.losses().join(", "));
+    }
+}
+
+/// Where a vendor's clients look for the id of a request.
+pub fn request_id_header(dialect: DialectId) -> &'static str {
+    if dialect == DialectId::Anthropic { "request-id" } else { "x-request-id" }
 }
 
 /// A caller that does not take its answer has left or is too slow to serve.
@@ -115,6 +124,9 @@ pub fn gone(broken: Broken) -> Error {
         _ => Error::new(Kind::CallerGone, "the caller left before its answer was complete"),
     }
 }
+
+/// Sent by a caller, any value: the answer is to name what its target could not be told. In an answer: those names.
+pub const DROPPED_FIELDS: &str = "x-aisix-dropped-fields";
 
 /// Value of the `Server` header.
 pub const SERVER: &str = concat!("AISIX/", env!("CARGO_PKG_VERSION"));

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use percent_encoding::percent_decode_str;
+
 use super::client;
 use super::downstream::{Downstream, Drained};
 use super::node::{Node, World};
@@ -25,6 +27,8 @@ pub struct Exchange {
     pub found: Found,
     /// Dialect in which errors are written.
     pub envelope: DialectId,
+    /// The alias and the wish for a stream, where the path says them.
+    pub named_in_path: Option<(String, bool)>,
     pub method: http::Method,
     pub version: &'static str,
     pub trace_id: Option<String>,
@@ -34,6 +38,10 @@ pub struct Exchange {
     pub alias: Option<Arc<str>>,
     pub model: Option<Arc<Model>>,
     pub stream: bool,
+    /// Does the caller want to know what its target could not be told?
+    pub tells_losses: bool,
+    /// The conversation the request goes on from, as far as it is kept here.
+    pub history: Option<Arc<str>>,
     pub hold: Option<Hold>,
     pub tries: Tries,
     pub usage: Usage,
@@ -61,11 +69,13 @@ pub struct Flow {
 impl Exchange {
     /// Begins with what the request line and the headers tell.
     pub fn begin<D: Downstream, U>(node: &Node<U>, down: &D) -> Self {
-        let found = find(node, down.method(), down.path());
+        let path = rewrite(node, down.path());
+        let found = routes::find(down.method(), &path);
         let envelope = match &found {
             Found::Route(route) | Found::WrongMethod(route) => envelope(route, down),
-            Found::Unknown => routes::envelope_of(&rewrite(node, down.path())),
+            Found::Unknown => routes::envelope_of(&path),
         };
+        let named_in_path = named_in(&found, &path);
         Exchange {
             id: client::request_id(&node.settings, down),
             began: Instant::now(),
@@ -73,6 +83,7 @@ impl Exchange {
             world: node.world.load_full(),
             found,
             envelope,
+            named_in_path,
             method: down.method().clone(),
             version: down.version(),
             trace_id: client::trace_id(down),
@@ -81,6 +92,8 @@ impl Exchange {
             alias: None,
             model: None,
             stream: false,
+            tells_losses: false,
+            history: None,
             hold: None,
             tries: Tries::default(),
             usage: Usage::default(),
@@ -115,6 +128,15 @@ fn envelope<D: Downstream>(route: &Route, down: &D) -> DialectId {
         routes::Action::Models if down.header("anthropic-version").is_some() => DialectId::Anthropic,
         _ => route.dialect,
     }
+}
+
+/// What the path says of the model. A name that is no text stands for no model.
+fn named_in(found: &Found, path: &str) -> Option<(String, bool)> {
+    let Found::Route(route) = found else { return None };
+    let routes::Model::InPath { stream } = route.model else { return None };
+    let model = route.model_in(path.trim_end_matches('/'))?;
+    let model = percent_decode_str(model).decode_utf8_lossy();
+    Some((model.into_owned(), stream))
 }
 
 /// What a request line leads to, the operator's rewrite rules applied.

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ use super::node::{InFlight, Node, World};
 use super::routes::{Action, Found};
 use super::settle::Settling;
 use super::{answer, body, client, models, relay};
-use crate::dialect::Peek;
+use crate::dialect::{DialectId, Peek, responses, skim};
 use crate::error::{Error, Kind, Result};
 use crate::life::Probe;
 use crate::policy::auth::{self, Caller, Credentials};
@@ -86,7 +86,7 @@ async fn exchange<D: Downstream, U: Upstream>(
     body::check_declared(&node.settings, down)?;
     let caller = identify(down, x)?;
     let body = body::read(&node.settings, down, x).await?;
-    let peek = x.envelope.dialect().peek(&body)?;
+    let peek = peek(x, &body)?;
     let plan = resolve(x, &peek)?;
     access::permit(&caller, &plan.requested, client::address(&node.settings, down))?;
     routing::dispatchable(&plan)?;
@@ -95,20 +95,51 @@ async fn exchange<D: Downstream, U: Upstream>(
     if let Some(hit) = cache::recall(&caller, &plan.requested, &body) {
         return answer::local(down, x, 200, JSON, hit.body).await;
     }
-    match dispatch(node, down, x, operation, &caller, &plan, &body, &peek).await? {
-        Answer::Whole(whole) => answer::upstream(down, x, *whole).await,
+    if x.envelope == DialectId::Responses {
+        x.history = recall_history(node, &caller, &body);
+    }
+    let answered = dispatch(node, down, x, operation, &caller, &plan, &body, &peek).await;
+    x.tells_losses = !x.tries.losses().is_empty() && down.header(answer::DROPPED_FIELDS).is_some();
+    match answered? {
+        Answer::Whole(whole) => {
+            if whole.keeps {
+                let told = std::str::from_utf8(&whole.body).unwrap_or_default();
+                keep(node, x, &caller, &body, responses::history::output(told));
+            }
+            answer::upstream(down, x, *whole).await
+        }
         Answer::Stream(stream) => {
-            relay::stream(node, down, x, *stream).await;
+            if let Some(output) = relay::stream(node, down, x, *stream).await {
+                keep(node, x, &caller, &body, &output);
+            }
             Ok(())
         }
     }
 }
 
+/// Keeps a conversation that its provider does not keep, up to and with this answer.
+fn keep<U>(node: &Node<U>, x: &Exchange, caller: &Caller, body: &Bytes, output: &str) {
+    let request = std::str::from_utf8(body).unwrap_or_default();
+    let items = responses::history::items(x.history.as_deref(), request, output);
+    node.history.put(&caller.key.id, &responses::answer_id(&x.id), items.into());
+}
+
+/// The conversation a request goes on from, if it is kept here.
+fn recall_history<U>(node: &Node<U>, caller: &Caller, body: &Bytes) -> Option<Arc<str>> {
+    let previous = skim::string(body, &["previous_response_id"])?;
+    node.history.get(&caller.key.id, &previous)
+}
+
 fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
     let authorizations = down.header_values("authorization");
-    let credentials =
-        Credentials { authorization: authorizations.first().copied(), x_api_key: down.header("x-api-key") };
-    let missing = credentials.authorization.is_none() && credentials.x_api_key.is_none();
+    let authorization = authorizations.first().copied();
+    let x_api_key = down.header("x-api-key").or_else(|| match x.envelope {
+        // Google's clients know no other header, or write the key into the query.
+        DialectId::Gemini => down.header("x-goog-api-key").or_else(|| key_in_query(down.query())),
+        _ => None,
+    });
+    let credentials = Credentials { authorization, x_api_key };
+    let missing = authorization.is_none() && x_api_key.is_none();
     let identified = match authorizations.len() {
         0 | 1 => auth::identify(&x.world.snapshot, credentials, SystemTime::now),
         _ => {
@@ -126,6 +157,25 @@ fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
     });
     x.caller = identified.as_ref().ok().cloned();
     identified
+}
+
+/// Google's streams are events only if that is asked for.
+fn asks_for_events(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"))
+}
+
+fn key_in_query(query: Option<&str>) -> Option<&[u8]> {
+    query?.split('&').find_map(|pair| pair.strip_prefix("key=")).map(str::as_bytes)
+}
+
+/// What the body says, and the path where that names the model.
+fn peek(x: &mut Exchange, body: &Bytes) -> Result<Peek> {
+    let mut peek = x.envelope.dialect().peek(body)?;
+    if let Some((model, stream)) = x.named_in_path.take() {
+        peek.model = model;
+        peek.stream = stream;
+    }
+    Ok(peek)
 }
 
 fn resolve(x: &mut Exchange, peek: &Peek) -> Result<Plan> {
@@ -161,7 +211,10 @@ async fn dispatch<D: Downstream, U: Upstream>(
         alias: &plan.requested.alias,
         headers: &forwarded,
         query: query.as_deref(),
+        as_array: x.envelope == DialectId::Gemini && peek.stream && !asks_for_events(query.as_deref()),
+        history: x.history.as_deref(),
         request_id: id,
+        created: x.at.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
         fill: &fill,
     };
     let asking =

@@ -9,6 +9,7 @@ mod client;
 pub mod doors;
 pub mod downstream;
 mod exchange;
+pub mod history;
 mod lifecycle;
 mod models;
 mod node;

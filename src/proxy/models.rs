@@ -24,8 +24,8 @@ pub fn list(
         .filter(|model| is_listed(settings, model) && caller.key.allows(&model.display_name));
     let seconds = world.applied_at.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
     let list = match shape {
-        DialectId::OpenAiChat => openai(listed, seconds),
         DialectId::Anthropic => anthropic(listed.collect(), world, query),
+        _ => openai(listed, seconds),
     };
     list.to_string().into_bytes()
 }

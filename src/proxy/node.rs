@@ -9,6 +9,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use regex::Regex;
 
+use super::history::History;
 use crate::life::Life;
 use crate::resources::Snapshot;
 use crate::telemetry::{Metrics, Telemetry};
@@ -22,6 +23,7 @@ pub struct Node<U> {
     pub upstream: U,
     pub telemetry: Arc<Telemetry>,
     pub life: Arc<Life>,
+    pub history: Box<dyn History>,
 }
 
 /// One applied configuration with everything worked out from it.

@@ -18,18 +18,19 @@ use super::node::Node;
 use crate::dialect::StreamPass;
 use crate::error::{Error, Kind};
 use crate::upstream::StreamAnswer;
-use crate::upstream::refusal::classified;
 use crate::upstream::transport::{Call, Fault, Headers};
 
-/// Relays a stream to its end. Failures after this point are told in-band, so this never fails.
+/// Relays a stream to its end. Failures after this point are told in-band, so this never fails. What is to be kept of a
+/// complete answer is returned.
 pub async fn stream<D: Downstream, U, C: Call>(
     node: &Node<U>,
     down: &mut D,
     x: &mut Exchange,
     answer: StreamAnswer<C>,
-) {
-    let StreamAnswer { status, headers, mut call, mut pass, first, ended, gap } = answer;
-    let times = Times { heartbeat: node.settings.heartbeat, gap, total: node.settings.total };
+) -> Option<String> {
+    let StreamAnswer { status, headers, mut call, mut pass, first, ended, gap, comments, keeps } = answer;
+    let heartbeat = node.settings.heartbeat.filter(|_| comments);
+    let times = Times { heartbeat, gap, total: node.settings.total };
     x.answered(status);
     let head = ResponseHead { status, headers: stream_headers(x, headers), length: None };
     let relayed = match begin(down, x, head, first).await {
@@ -43,11 +44,14 @@ pub async fn stream<D: Downstream, U, C: Call>(
             note_in_band_error(x, pass.as_ref());
             let _ = down.send(Bytes::new(), true).await;
             call.release().await;
+            let kept = pass.answer().filter(|_| keeps)?;
+            std::str::from_utf8(kept).ok().map(str::to_owned)
         }
         Err(error) => {
             // Dropped before anything is written, so that an upstream never works for a caller who left.
             drop(call);
-            break_off(down, x, error).await;
+            break_off(down, x, pass.as_mut(), error).await;
+            None
         }
     }
 }
@@ -99,26 +103,23 @@ async fn pump<D: Downstream, C: Call>(
         let arrived = loop {
             tokio::select! {
                 biased;
-                chunk = &mut chunk => break chunk,
-                () = down.gone() => return Err(left(x, began)),
+                chunk = &mut chunk => break Ok(chunk),
+                () = down.gone() => break Err(Error::new(Kind::CallerGone, "the caller left in the middle of a stream")),
                 () = poll_fn(|cx| silence.poll_alarm(cx)) => {}
             }
             match silence.heard(x) {
                 Ok(true) => deliver(down, x, Bytes::from_static(HEARTBEAT)).await?,
                 Ok(false) => {}
-                Err(error) => {
-                    x.flow.waited += began.elapsed();
-                    return Err(error);
-                }
+                Err(error) => break Err(error),
             }
         };
         x.flow.waited += began.elapsed();
-        let frames = match arrived {
+        let frames = match arrived? {
             // The stream has said that it is complete; how its connection ends changes nothing.
-            Err(_) if pass.complete() => return Ok(()),
+            Err(_) if pass.complete() => return deliver(down, x, pass.close()).await,
             Err(fault) => return Err(cut(&fault)),
             Ok(Some(chunk)) => pass.push(chunk)?,
-            Ok(None) => return deliver(down, x, pass.finish()).await,
+            Ok(None) => return deliver(down, x, pass.finish()?).await,
         };
         let length = frames.len() as u64;
         if length > 0
@@ -128,12 +129,6 @@ async fn pump<D: Downstream, C: Call>(
         }
         x.flow.response_bytes += length;
     }
-}
-
-/// The caller left while the upstream was waited for.
-fn left(x: &mut Exchange, began: Instant) -> Error {
-    x.flow.waited += began.elapsed();
-    Error::new(Kind::CallerGone, "the caller left in the middle of a stream")
 }
 
 /// How long the upstream has been silent, and what is due because of it.
@@ -250,18 +245,18 @@ fn complete<C: Call>(call: &C, pass: &dyn StreamPass) -> Result<(), Error> {
 fn note_in_band_error(x: &mut Exchange, pass: &dyn StreamPass) {
     if let Some(problem) = pass.problem() {
         let error = Error::new(Kind::UpstreamFailed, "the upstream ended its stream with an error")
-            .because(classified(0, problem));
+            .because(problem.classified(0));
         x.tries.spoil(&error);
         x.fail(error);
     }
 }
 
-async fn break_off<D: Downstream>(down: &mut D, x: &mut Exchange, error: Error) {
+async fn break_off<D: Downstream>(down: &mut D, x: &mut Exchange, pass: &mut dyn StreamPass, error: Error) {
     if error.kind == Kind::CallerGone {
         x.fail(error);
         return down.abort().await;
     }
-    let frame = x.envelope.dialect().error_frame(&error, &x.id);
+    let frame = pass.fail(&error).unwrap_or_else(|| x.envelope.dialect().error_frame(&error, &x.id));
     x.tries.spoil(&error);
     x.fail(error);
     down.close_after();

@@ -19,15 +19,25 @@ pub enum Action {
     Exchange(Operation),
 }
 
+/// Where a request names its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// In its body, or nowhere.
+    InBody,
+    /// In its path, which also says whether a stream is wanted.
+    InPath { stream: bool },
+}
+
 /// One endpoint.
 #[derive(Debug)]
 pub struct Route {
     pub methods: &'static [Method],
-    /// Path without a trailing slash; also the `endpoint` label.
+    /// Path without a trailing slash; also the `endpoint` label. May have one `{model}` in it.
     pub path: &'static str,
     pub action: Action,
     /// The caller's dialect, in which errors are written as well.
     pub dialect: DialectId,
+    pub model: Model,
     pub doc: &'static str,
 }
 
@@ -41,24 +51,30 @@ const fn route(
     dialect: DialectId,
     doc: &'static str,
 ) -> Route {
-    Route { methods, path, action, dialect, doc }
+    Route { methods, path, action, dialect, model: Model::InBody, doc }
 }
 
-use DialectId::{Anthropic, OpenAiChat};
+/// An endpoint of Google's, which has the model and the wish for a stream in its path.
+const fn google(path: &'static str, operation: Operation, stream: bool, doc: &'static str) -> Route {
+    let model = Model::InPath { stream };
+    Route { methods: POST, path, action: Action::Exchange(operation), dialect: Gemini, model, doc }
+}
+
+use DialectId::{Anthropic, Gemini, OpenAiChat, Responses};
 
 /// Every endpoint of the proxy listener. Paths below `/v1` are also served without that prefix.
 pub static ROUTES: &[Route] = &[
     route(
         POST,
         "/v1/chat/completions",
-        Action::Exchange(Operation::Chat),
+        Action::Exchange(Operation::Generate),
         OpenAiChat,
         "OpenAI chat completions, whole and streamed",
     ),
     route(
         POST,
         "/v1/messages",
-        Action::Exchange(Operation::Messages),
+        Action::Exchange(Operation::Generate),
         Anthropic,
         "Anthropic messages, whole and streamed",
     ),
@@ -69,6 +85,24 @@ pub static ROUTES: &[Route] = &[
         Anthropic,
         "Anthropic token counting",
     ),
+    route(
+        POST,
+        "/v1/responses",
+        Action::Exchange(Operation::Generate),
+        Responses,
+        "OpenAI responses, whole and streamed",
+    ),
+    google("/v1beta/models/{model}:generateContent", Operation::Generate, false, "Gemini, whole"),
+    google(
+        "/v1beta/models/{model}:streamGenerateContent",
+        Operation::Generate,
+        true,
+        "Gemini, streamed: server-sent events with `alt=sse`, else one JSON array",
+    ),
+    google("/v1beta/models/{model}:countTokens", Operation::CountTokens, false, "Gemini token counting"),
+    google("/v1/models/{model}:generateContent", Operation::Generate, false, "the same, as newer SDKs ask"),
+    google("/v1/models/{model}:streamGenerateContent", Operation::Generate, true, "the same"),
+    google("/v1/models/{model}:countTokens", Operation::CountTokens, false, "the same"),
     route(
         READ,
         "/v1/models",
@@ -106,16 +140,37 @@ pub fn find(method: &Method, path: &str) -> Found {
 }
 
 fn is_at(route: &Route, path: &str) -> bool {
-    route.path == path
-        || route.path.strip_prefix("/v1").is_some_and(|short| !short.is_empty() && short == path)
+    match route.model {
+        Model::InBody => {
+            route.path == path
+                || route.path.strip_prefix("/v1").is_some_and(|short| !short.is_empty() && short == path)
+        }
+        Model::InPath { .. } => route.model_in(path).is_some(),
+    }
 }
 
 /// The dialect of errors for a path that is no route.
 pub fn envelope_of(path: &str) -> DialectId {
-    if path.starts_with("/v1/messages") || path.starts_with("/messages") { Anthropic } else { OpenAiChat }
+    let below = |root: &str| path.starts_with(root);
+    match () {
+        () if below("/v1/messages") || below("/messages") => Anthropic,
+        () if below("/v1beta/") => Gemini,
+        // Google's methods stand behind a colon.
+        () if (below("/v1/models/") || below("/models/")) && path.contains(':') => Gemini,
+        () => OpenAiChat,
+    }
 }
 
 impl Route {
+    /// The part of `path` that names a model, as it is written there; never empty.
+    pub fn model_in<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let (before, after) = self.path.split_once("{model}")?;
+        let short = before.strip_prefix("/v1").filter(|short| short.starts_with('/'));
+        let rest = path.strip_prefix(before).or_else(|| path.strip_prefix(short?))?;
+        let model = rest.strip_suffix(after)?;
+        Some(model).filter(|model| !model.is_empty())
+    }
+
     /// Value of the `Allow` header.
     pub fn allow(&self) -> String {
         self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
@@ -147,14 +202,31 @@ mod tests {
     #[test]
     fn every_route_is_found_with_and_without_slash_and_prefix() {
         for row in ROUTES {
-            let short = row.path.strip_prefix("/v1").filter(|short| !short.is_empty()).unwrap_or(row.path);
+            let is_below = row.path.starts_with("/v1/");
+            let short = if is_below { row.path.trim_start_matches("/v1") } else { row.path };
             for path in [row.path.to_owned(), format!("{}/", row.path), short.to_owned()] {
+                let path = path.replace("{model}", "a%2Fb");
                 match find(&row.methods[0], &path) {
                     Found::Route(found) => assert_eq!(found.path, row.path),
                     other => panic!("{path}: {other:?}"),
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_model_in_the_path_is_found_as_it_is_written() {
+        let path = "/v1beta/models/team/a%2Fb:streamGenerateContent";
+        let Found::Route(row) = find(&Method::POST, path) else { panic!("a route") };
+        assert_eq!(row.model_in(path), Some("team/a%2Fb"));
+        assert_eq!(row.model, Model::InPath { stream: true });
+        for path in ["/v1/models/a:streamGenerateContent", "/models/a:streamGenerateContent"] {
+            let Found::Route(row) = find(&Method::POST, path) else { panic!("a route") };
+            assert_eq!((row.model_in(path), row.model), (Some("a"), Model::InPath { stream: true }));
+        }
+        assert_eq!(envelope_of("/v1/models/a:embedContent"), Gemini);
+        assert!(matches!(find(&Method::POST, "/v1beta/models/:generateContent"), Found::Unknown));
+        assert!(matches!(find(&Method::POST, "/v1beta/models/a:embedContent"), Found::Unknown));
     }
 
     #[test]

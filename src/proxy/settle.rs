@@ -2,11 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use smallvec::SmallVec;
+
 use super::downstream::Drained;
 use super::exchange::Exchange;
 use super::node::Node;
 use super::routes::{Action, Found};
 use crate::dialect::DialectId;
+use crate::dialect::canon::feature::FEATURES;
 use crate::error::{Error, Kind};
 use crate::telemetry::{Record, TokenCounts};
 
@@ -55,6 +58,7 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
     x.tries.finish(unfinished);
     let (attempts, upstream) = (x.tries.attempts(), x.tries.duration());
     let duration = x.began.elapsed();
+    let dropped: SmallVec<[_; 4]> = x.tries.losses().iter().map(|name| (&**name, loss_label(name))).collect();
     node.telemetry.emit(&Record {
         at: x.at,
         request_id: &x.id,
@@ -78,8 +82,14 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
         first_byte: x.first_byte,
         request_bytes: x.request_bytes,
         response_bytes: x.flow.response_bytes,
+        dropped: &dropped,
         over_limit: over_limit(&x),
     });
+}
+
+/// Names of callers' own making are not labels.
+fn loss_label(name: &str) -> &'static str {
+    FEATURES.iter().find(|row| row.name == name).map_or("other", |row| row.name)
 }
 
 /// Probes come every second and say nothing about traffic; they are neither counted nor logged.
@@ -136,6 +146,7 @@ pub fn unparsed<U>(node: &Node<U>, id: &str, envelope: DialectId, error: &Error)
         upstream: Duration::ZERO,
         request_bytes: 0,
         response_bytes: 0,
+        dropped: &[],
         over_limit: None,
     });
 }

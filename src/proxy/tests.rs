@@ -11,6 +11,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use super::downstream::{Broken, Downstream, Drained, ResponseHead};
+use super::history::Memory;
 use super::{Node, Settings, World, serve};
 use crate::life::Life;
 use crate::resources::{ApiKey, Model, ProviderKey, Snapshot};
@@ -164,6 +165,7 @@ impl House {
             upstream: MemoryUpstream::new(scripts),
             telemetry: Arc::new(Telemetry::new(metrics, Some(writer))),
             life: Arc::new(Life::default()),
+            history: Box::new(Memory::new(1 << 20, Duration::from_secs(60))),
         };
         House { node, log }
     }

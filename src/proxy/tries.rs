@@ -1,5 +1,6 @@
 //! The tries of one request, as they happen.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,11 @@ impl Tries {
     /// What is told of the tries.
     pub fn attempts(&self) -> SmallVec<[Attempt<'_>; 1]> {
         self.all.iter().map(Try::attempt).collect()
+    }
+
+    /// What the target of the latest try could not be told.
+    pub fn losses(&self) -> &[Cow<'static, str>] {
+        self.all.last().map_or(&[], |last| last.trace.losses.names())
     }
 
     /// The answer that had begun failed after all.

@@ -99,6 +99,11 @@ pub(super) fn write_error(refusal: &Refusal, serial: u64, out: &mut Vec<u8>) {
     push_string(out, error_type(refusal.status));
     out.extend_from_slice(b",\"message\":");
     push_string(out, &refusal.message);
+    if let Some(code) = refusal.code {
+        out.extend_from_slice(b",\"details\":{\"error_code\":");
+        push_string(out, code);
+        out.push(b'}');
+    }
     out.extend_from_slice(b"},\"request_id\":\"req_sim_");
     push_number(out, serial);
     out.extend_from_slice(b"\"}");

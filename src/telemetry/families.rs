@@ -71,6 +71,7 @@ pub(super) const BODY_LIMIT: usize = 21;
 pub(super) const CONFIG_OBSERVED: usize = 22;
 pub(super) const CONFIG_CONNECTED: usize = 23;
 pub(super) const CONFIG_REJECTED: usize = 24;
+pub(super) const DROPPED_FIELDS: usize = 25;
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
@@ -180,6 +181,12 @@ pub static FAMILIES: &[Family] = &[
         "1 while the store of the configuration is in reach.",
     ),
     family("aisix_config_rejected_resources", Gauge, &[], "Stored rows that cannot be served as they are."),
+    family(
+        "aisix_request_dropped_fields_total",
+        Counter,
+        &["endpoint", "model", "field"],
+        "Fields that a target of another dialect could not be told; `other` for fields without a line in docs/dialects.md.",
+    ),
 ];
 
 /// The reference page of all families.

@@ -79,6 +79,9 @@ impl Metrics {
         if let Some(outcome) = record.over_limit {
             self.counter(families::BODY_LIMIT, &[record.endpoint, record.inbound_protocol, outcome], 1);
         }
+        for (_, field) in record.dropped {
+            self.counter(families::DROPPED_FIELDS, &[record.endpoint, model_label(record), field], 1);
+        }
         let all_but_last = record.attempts.len().saturating_sub(1);
         for attempt in record.attempts.iter().take(all_but_last) {
             for counter in self.attempt_counters(attempt) {

@@ -41,6 +41,8 @@ pub struct Record<'a> {
     pub upstream: Duration,
     pub request_bytes: u64,
     pub response_bytes: u64,
+    /// Fields of the request that the target of the last try could not be told, each with the label it is counted under.
+    pub dropped: &'a [(&'a str, &'static str)],
     /// How draining a body beyond the limit ended.
     pub over_limit: Option<&'static str>,
 }

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use super::endpoint::Endpoint;
 use super::headers;
 use super::outgoing::outgoing;
+use super::passage::Passage;
 use super::providers::Operation;
 use super::refusal::{in_band_failure, native_refusal, read_refusal};
 use super::transport::{Call, Collected, Fault, FaultKind, Fields, Headers, Outgoing, Upstream};
-use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, StreamEdits, StreamPass, Usage};
+use crate::dialect::canon::Losses;
+use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, StreamPass, Usage};
 use crate::error::{Error, Kind, Result};
 use crate::http1;
 
@@ -29,7 +31,13 @@ pub struct Ask<'a> {
     /// The caller's headers that may travel.
     pub headers: &'a Headers,
     pub query: Option<&'a str>,
+    /// A stream is to be one JSON array (Gemini without `alt=sse`).
+    pub as_array: bool,
+    /// The items of the conversation the request goes on from, where the gateway keeps it.
+    pub history: Option<&'a str>,
     pub request_id: &'a str,
+    /// Seconds since 1970 at which the request came.
+    pub created: u64,
     /// Fills a `${name}` in an operator's default header.
     pub fill: &'a (dyn Fn(&str) -> Option<String> + Sync),
 }
@@ -66,6 +74,8 @@ pub struct WholeAnswer {
     pub usage: Usage,
     /// Set when the upstream refused and its own words are handed on.
     pub refused: Option<Error>,
+    /// The caller may go on from it, and the provider does not keep it.
+    pub keeps: bool,
 }
 
 /// A stream of which the first frames are in hand.
@@ -80,6 +90,10 @@ pub struct StreamAnswer<C> {
     pub ended: bool,
     /// Longest silence allowed from here on.
     pub gap: Option<Duration>,
+    /// May comments stand between frames?
+    pub comments: bool,
+    /// As [`WholeAnswer::keeps`].
+    pub keeps: bool,
 }
 
 /// A try that gave no answer.
@@ -104,6 +118,8 @@ pub struct Trace {
     pub status: Option<u16>,
     pub reused: bool,
     pub provider_request_id: Option<String>,
+    /// What was left out of the request for this target.
+    pub losses: Losses,
 }
 
 /// Runs one try. A pooled connection that turns out to be dead before a byte of the answer is replaced once
@@ -116,7 +132,9 @@ pub async fn attempt<U: Upstream>(
     budgets: &Budgets,
     trace: &mut Trace,
 ) -> Result<Answer<U::Call>, Failure> {
-    let request = outgoing(endpoint, upstream_model, ask);
+    let (passage, body) = Passage::to(endpoint, upstream_model, ask)?;
+    trace.losses = passage.losses().cloned().unwrap_or_default();
+    let request = outgoing(endpoint, passage.dialect, upstream_model, ask, body).await?;
     let began = Instant::now();
     let mut fresh = false;
     let (call, status) = loop {
@@ -134,12 +152,14 @@ pub async fn attempt<U: Upstream>(
     trace.status = Some(status);
     trace.provider_request_id = provider_request_id(call.fields());
     match status {
-        200..=299 if is_event_stream(call.fields()) => begin_stream(call, status, ask, budgets).await,
+        200..=299 if is_event_stream(call.fields()) => {
+            begin_stream(call, status, &passage, ask, budgets).await
+        }
         200..=299 => {
             let due = budgets.head.filter(|_| !ask.peek.stream).map(|budget| began + budget);
-            read_whole(call, status, ask, budgets, due).await
+            read_whole(call, status, &passage, ask, budgets, due).await
         }
-        _ => Err(read_refusal(call, status, ask.dialect).await).or_else(native_refusal),
+        _ => Err(read_refusal(call, status, &passage).await).or_else(native_refusal),
     }
 }
 
@@ -188,12 +208,15 @@ impl Stopped {
 async fn begin_stream<C: Call>(
     mut call: C,
     status: u16,
+    passage: &Passage,
     ask: &Ask<'_>,
     budgets: &Budgets,
 ) -> Result<Answer<C>, Failure> {
-    let edits = StreamEdits { model: Some(ask.alias.to_owned()), hide_usage: !ask.peek.usage_asked };
-    let mut pass = ask.dialect.dialect().stream(edits);
-    let headers = returned_headers(call.fields());
+    let mut pass = passage.stream(ask);
+    let headers = match ask.as_array {
+        true => with_type(call.fields(), passage, "application/json"),
+        false => answer_headers(call.fields(), passage, "text/event-stream"),
+    };
     let held_until = budgets.hold.map(|hold| Instant::now() + hold);
     let due = budgets.first_frame.map(|budget| Instant::now() + budget);
     let mut first = Collected::default();
@@ -205,7 +228,7 @@ async fn begin_stream<C: Call>(
             None => return Err(timed_out(budgets.first_frame)),
             Some(Ok(Some(chunk))) => first.push(pass.push(chunk)?),
             Some(Ok(None)) => {
-                first.push(pass.finish());
+                first.push(pass.finish()?);
                 ended = true;
             }
             Some(Err(fault)) => return Err(fault_failure(&fault)),
@@ -227,6 +250,8 @@ async fn begin_stream<C: Call>(
         first: first.into_bytes(),
         ended,
         gap: budgets.gap,
+        comments: !ask.as_array,
+        keeps: passage.keeps(),
     })))
 }
 
@@ -234,6 +259,7 @@ async fn begin_stream<C: Call>(
 async fn read_whole<C: Call>(
     mut call: C,
     status: u16,
+    passage: &Passage,
     ask: &Ask<'_>,
     budgets: &Budgets,
     due: Option<Instant>,
@@ -251,10 +277,29 @@ async fn read_whole<C: Call>(
             return Err(Error::new(Kind::UpstreamUnreadable, "the upstream's answer is too large").into());
         }
     }
-    let headers = returned_headers(call.fields());
-    let DialectAnswer { body, usage } = ask.dialect.dialect().splice_answer(&Bytes::from(body), ask.alias)?;
+    let body = Bytes::from(body);
+    let told = if ask.peek.stream { passage.answer_as_stream(&body, ask.as_array) } else { None };
+    let events = told.is_some() && !ask.as_array;
+    let kind = if events { "text/event-stream" } else { "application/json" };
+    let headers = answer_headers(call.fields(), passage, kind);
+    let DialectAnswer { body, usage } = told.unwrap_or_else(|| passage.answer(&body, ask.alias))?;
     call.release().await;
-    Ok(Answer::Whole(Box::new(WholeAnswer { status, headers, body, usage, refused: None })))
+    let keeps = passage.keeps();
+    Ok(Answer::Whole(Box::new(WholeAnswer { status, headers, body, usage, refused: None, keeps })))
+}
+
+/// Headers of an answer. One that is translated has a content type of its own, and none that speak of the dialect it
+/// came in.
+fn answer_headers(fields: Fields<'_>, passage: &Passage, content_type: &'static str) -> Headers {
+    if passage.is_native() { returned_headers(fields) } else { with_type(fields, passage, content_type) }
+}
+
+fn with_type(fields: Fields<'_>, passage: &Passage, content_type: &'static str) -> Headers {
+    let native = passage.is_native();
+    let returned = |name: &str| headers::returns(name) && (native || !headers::is_of_one_dialect(name));
+    let mut headers = fields.copied(returned);
+    headers.push_static("content-type", content_type);
+    headers
 }
 
 pub(super) fn returned_headers(fields: Fields<'_>) -> Headers {
@@ -268,7 +313,8 @@ fn announced(fields: Fields<'_>) -> usize {
 
 fn is_event_stream(fields: Fields<'_>) -> bool {
     let kind = fields.get("content-type").unwrap_or_default().trim_ascii_start();
-    kind.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
+    let is = |stream: &[u8]| kind.get(..stream.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(stream));
+    is(EVENT_STREAM) || is(AMAZON_EVENT_STREAM)
 }
 
 fn provider_request_id(fields: Fields<'_>) -> Option<String> {
@@ -322,5 +368,7 @@ async fn bounded_until<F: Future>(deadline: Option<Instant>, work: F) -> Option<
 const EARLY_ANSWER: Duration = Duration::from_secs(1);
 const MAX_ID_BYTES: usize = 128;
 const EVENT_STREAM: &[u8] = b"text/event-stream";
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>
+const AMAZON_EVENT_STREAM: &[u8] = b"application/vnd.amazon.eventstream";
 /// Reserved for an announced answer before it arrives; beyond that memory follows the bytes.
 const MAX_RESERVED: usize = 1024 * 1024;

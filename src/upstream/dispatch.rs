@@ -79,7 +79,7 @@ pub async fn dispatch<U: Upstream>(
 ) -> Result<Answer<U::Call>, Failure> {
     let mut last = Failure::from(Error::new(Kind::NoTarget, "no target of this model can answer now"));
     for (index, target) in plan.targets.iter().enumerate() {
-        let endpoint = match endpoint_of(endpoints, target, ask) {
+        let endpoint = match endpoints.of(&target.model) {
             Ok(endpoint) => endpoint,
             Err(error) => {
                 last = error.into();
@@ -93,24 +93,6 @@ pub async fn dispatch<U: Upstream>(
         }
     }
     Err(last)
-}
-
-fn endpoint_of<'e>(
-    endpoints: &'e Endpoints,
-    target: &Target,
-    ask: &Ask<'_>,
-) -> Result<&'e Arc<Endpoint>, Error> {
-    let endpoint = endpoints.of(&target.model)?;
-    if endpoint.dialect == ask.dialect {
-        return Ok(endpoint);
-    }
-    Err(Error::new(
-        Kind::Unsupported,
-        format!(
-            "this model speaks the {} format, which cannot be translated from this endpoint's yet",
-            endpoint.dialect.name()
-        ),
-    ))
 }
 
 async fn try_target<U: Upstream>(

@@ -35,6 +35,11 @@ pub fn is_of_one_connection(name: &str) -> bool {
     )
 }
 
+/// Does a caller's header (lower case) mean something to providers of one dialect alone?
+pub fn is_of_one_dialect(name: &str) -> bool {
+    name.starts_with("anthropic-") || name.starts_with("openai-") || name.starts_with("x-goog-")
+}
+
 /// May this provider header (lower case) be passed to the caller?
 pub fn returns(name: &str) -> bool {
     // Nearly all others are told apart by their first letter.

@@ -4,10 +4,12 @@
 //! [`transport::Call`]; which HTTP client stands behind them is wiring.
 
 pub mod attempt;
+mod credential;
 pub mod dispatch;
 pub mod endpoint;
 pub mod headers;
 mod outgoing;
+mod passage;
 pub mod providers;
 pub mod refusal;
 pub mod resolve;

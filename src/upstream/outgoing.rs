@@ -1,24 +1,40 @@
 //! A request as it leaves for a target: its path, its headers, its body.
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use super::attempt::Ask;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Unsigned};
+use super::headers;
 use super::transport::{Headers, Outgoing};
 use crate::dialect::DialectId;
+use crate::error::Result;
 
-pub fn outgoing<'e>(endpoint: &'e Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Outgoing<'e> {
-    let stream = ask.peek.stream;
-    let dialect = endpoint.dialect.dialect();
-    let body = dialect.splice_request(ask.body, ask.peek, upstream_model, stream && !ask.peek.usage_asked);
-    let query = ask.query.filter(|query| !carries_credential(query));
-    Outgoing { path: endpoint.path(ask.operation, query), headers: outgoing_headers(endpoint, ask), body }
+/// A request with a body that is written already.
+///
+/// # Errors
+/// The credential cannot be had.
+pub async fn outgoing<'e>(
+    endpoint: &'e Endpoint,
+    dialect: DialectId,
+    upstream_model: &str,
+    ask: &Ask<'_>,
+    body: Bytes,
+) -> Result<Outgoing<'e>> {
+    // What a query means belongs to the dialect it was written in.
+    let query = ask.query.filter(|query| dialect == ask.dialect && !carries_credential(query));
+    let path = endpoint.path(dialect, ask.operation, upstream_model, ask.peek.stream, query);
+    let mut headers = outgoing_headers(endpoint, dialect, ask);
+    if endpoint.needs_authorizing() {
+        endpoint.authorize(&Unsigned { path: &path, body: &body }, &mut headers).await?;
+    }
+    Ok(Outgoing { path, headers, body })
 }
 
 /// The gateway's own headers first, then the operator's, then the caller's; nothing overwrites a name that
-/// is already there.
-fn outgoing_headers(endpoint: &Endpoint, ask: &Ask<'_>) -> Headers {
-    let fixed = endpoint.fixed(ask.peek.stream);
+/// is already there. A caller's headers that belong to one dialect do not reach a target of another.
+fn outgoing_headers(endpoint: &Endpoint, dialect: DialectId, ask: &Ask<'_>) -> Headers {
+    let fixed = endpoint.fixed(dialect, ask.peek.stream);
     let mut headers = Headers::with_room(fixed.lines().len() + ask.headers.lines().len() + REQUEST_BYTES);
     headers.extend(fixed);
     headers.push_text("x-aisix-request-id", ask.request_id);
@@ -27,11 +43,14 @@ fn outgoing_headers(endpoint: &Endpoint, ask: &Ask<'_>) -> Headers {
             headers.push(name, &value);
         }
     }
+    let native = dialect == ask.dialect;
     let listed = |name: &str| {
-        endpoint.only_headers.is_empty() || endpoint.only_headers.iter().any(|glob| glob.matches(name))
+        (native || !headers::is_of_one_dialect(name))
+            && (endpoint.only_headers.is_empty()
+                || endpoint.only_headers.iter().any(|glob| glob.matches(name)))
     };
     headers.push_absent_where(ask.headers, listed);
-    if endpoint.dialect == DialectId::Anthropic && !headers.contains("anthropic-version") {
+    if dialect == DialectId::Anthropic && !headers.contains("anthropic-version") {
         headers.push_static("anthropic-version", "2023-06-01");
     }
     headers

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::attempt::{Answer, Failure, WholeAnswer, returned_headers};
 use super::headers;
+use super::passage::Passage;
 use super::transport::{Call, Collected, Fields};
-use crate::dialect::{DialectId, Problem, Usage};
+use crate::dialect::{Problem, Usage};
 use crate::error::{Error, Kind};
 
 /// A refusal as the engine sees it: what it means, and, when it is written in the caller's own dialect, the
@@ -15,7 +16,7 @@ pub struct Refusal {
     native: Option<WholeAnswer>,
 }
 
-pub async fn read_refusal<C: Call>(mut call: C, status: u16, dialect: DialectId) -> Refusal {
+pub async fn read_refusal<C: Call>(mut call: C, status: u16, passage: &Passage) -> Refusal {
     let mut body = Collected::default();
     let complete = pingora_timeout::timeout(REFUSAL_PATIENCE, async {
         while let Ok(Some(chunk)) = call.chunk().await {
@@ -30,13 +31,14 @@ pub async fn read_refusal<C: Call>(mut call: C, status: u16, dialect: DialectId)
     .await
     .unwrap_or(false);
     let body = body.into_bytes();
-    let problem = dialect.dialect().read_error(status, &body);
+    let problem = passage.dialect.dialect().read_error(status, &body);
     let failure = Failure {
         error: refusal_error(status, &problem, call.fields()),
         hints: call.fields().copied(headers::is_retry_hint),
         timed_out: false,
     };
-    let relayed = failure.error.kind == Kind::UpstreamRefused && problem.native && complete;
+    let native = problem.native && passage.is_native();
+    let relayed = failure.error.kind == Kind::UpstreamRefused && native && complete;
     let headers = returned_headers(call.fields());
     let native = relayed.then(|| WholeAnswer {
         status,
@@ -44,6 +46,7 @@ pub async fn read_refusal<C: Call>(mut call: C, status: u16, dialect: DialectId)
         body,
         usage: Usage::default(),
         refused: Some(failure.error.clone()),
+        keeps: false,
     });
     if complete {
         call.release().await;
@@ -76,33 +79,11 @@ fn refusal_error(status: u16, problem: &Problem, fields: Fields<'_>) -> Error {
         }
         _ => Error::new(Kind::UpstreamFailed, format!("upstream returned {status}")),
     };
-    let error = error.because(classified(status, problem));
-    match retry_after(fields) {
+    let error = error.because(problem.classified(status));
+    match retry_after(fields).or(problem.retry_after) {
         Some(seconds) => error.retry_after(seconds),
         None => error,
     }
-}
-
-/// What the log may say about an upstream's refusal: its status, type and code. Its words may quote a prompt
-/// or a key.
-pub fn classified(status: u16, problem: &Problem) -> String {
-    let mut text = match problem.status.unwrap_or(status) {
-        0 => "in-band error".to_owned(),
-        status => format!("status {status}"),
-    };
-    let names = [("type", &problem.kind), ("code", &problem.code)];
-    for (label, name) in names {
-        let name =
-            name.as_deref().filter(|name| name.len() <= MAX_NAME_BYTES && name.bytes().all(is_name_byte));
-        if let Some(name) = name {
-            text.push_str(&format!(", {label} {name}"));
-        }
-    }
-    text
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// An error frame where the first event should have been: the stream never began.
@@ -110,7 +91,7 @@ pub fn in_band_failure(problem: &Problem) -> Failure {
     match problem.status {
         Some(status @ 400..=499) => refusal_error(status, problem, Fields::None).into(),
         _ => Error::new(Kind::UpstreamFailed, "the upstream began its stream with an error")
-            .because(classified(0, problem))
+            .because(problem.classified(0))
             .into(),
     }
 }
@@ -128,8 +109,6 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of a refusal that are kept; the rest is read away to save the connection.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 const MAX_DRAINED_BYTES: usize = 256 * 1024;
-/// Longer ones are no type or code.
-const MAX_NAME_BYTES: usize = 64;
 /// A day; anything longer is not a hint but a mistake.
 const MAX_RETRY_AFTER: f64 = 86_400.0;
 

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use aisix::config::Config;
+use aisix::dialect::DialectId;
+use aisix::dialect::canon::feature;
 use aisix::document::{Document, Format, keys};
 use aisix::error::{ROWS, Side};
 use serde_json::Value;
@@ -17,6 +19,11 @@ use structs::{Definitions, Row};
 #[test]
 fn endpoints_are_as_their_page_says() {
     agree("docs/reference/routes.md", &aisix::proxy::routes::reference_page());
+}
+
+#[test]
+fn providers_are_as_their_page_says() {
+    agree("docs/reference/providers.md", &aisix::upstream::providers::reference_page());
 }
 
 #[test]
@@ -44,6 +51,12 @@ fn settings_are_as_their_page_says() {
 #[test]
 fn resources_are_as_their_page_says() {
     agree("docs/reference/resources.md", &aisix::resources::reference_page());
+}
+
+#[test]
+fn dialects_are_as_their_page_says() {
+    let tables: Vec<_> = DialectId::ALL.iter().map(|id| (*id, id.codec().facts().support)).collect();
+    agree("docs/dialects.md", &feature::reference_page(&tables));
 }
 
 #[test]

@@ -70,7 +70,7 @@ async fn a_connection_survives_every_error_written_here(door: Door) {
         (Request::get("/v1/messages").bearer(CALLER), 405),
         (with("{"), 400),
         (with(r#"{"model":"nowhere","messages":[{"role":"user","content":"x"}]}"#), 404),
-        (with(r#"{"model":"claude","messages":[{"role":"user","content":"x"}]}"#), 501),
+        (with(r#"{"model":"claude","n":2,"messages":[{"role":"user","content":"x"}]}"#), 400),
     ];
     let mut caller = gateway.caller().await;
     for (request, status) in cases {

@@ -45,6 +45,8 @@ mod errors;
 mod etcd;
 /// Bodies and lengths of HTTP/1.1.
 mod framing;
+/// Callers who speak Gemini.
+mod gemini_ingress;
 /// Which headers travel to the upstream and back.
 mod headers;
 /// Heads of requests at and beyond the edge of the rules.
@@ -69,6 +71,8 @@ mod pool;
 mod precedence;
 /// Resources read again on SIGHUP.
 mod reload;
+/// The Responses API, and conversations kept for its callers.
+mod responses;
 /// Second tries towards the upstream, and when there must be none.
 mod retries;
 /// Nothing secret in any output.
@@ -80,6 +84,8 @@ mod streaming;
 mod support;
 /// Certificates on both sides of the gateway.
 mod tls;
+/// Callers of one format and providers of another.
+mod translation;
 /// Upstreams that speak HTTP/2.
 mod upstream_h2;
 /// Start without any configuration.

@@ -1,6 +1,4 @@
-//! Anthropic Messages: the same promises as for chat, in the other dialect.
-
-use serde_json::json;
+//! Anthropic Messages: the same promises as for chat, in its own dialect.
 
 use crate::support::client::Request;
 use crate::support::door::{Door, through_every_door};
@@ -11,7 +9,6 @@ use crate::support::upstream::Upstream;
 through_every_door! {
     only_the_model_changes_on_the_way_up_and_on_the_way_back,
     a_stream_arrives_event_by_event_with_the_alias_in_message_start,
-    an_alias_of_the_other_dialect_is_answered_with_not_implemented,
 }
 
 async fn only_the_model_changes_on_the_way_up_and_on_the_way_back(door: Door) {
@@ -42,17 +39,4 @@ async fn a_stream_arrives_event_by_event_with_the_alias_in_message_start(door: D
     let line = gateway.log.access(head.headers.first("x-aisix-request-id").expect("a request id")).await;
     assert_eq!((line.number("prompt_tokens"), line.number("completion_tokens")), (Some(25), Some(15)));
     caller.assert_kept().await;
-}
-
-async fn an_alias_of_the_other_dialect_is_answered_with_not_implemented(door: Door) {
-    let upstream = Upstream::doing(replies::json(200, MESSAGE_ANSWER)).await;
-    let gateway = door.setup(&upstream).start().await;
-    let message = json!({"model": "chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
-    let answer = gateway.ask(&Request::post("/v1/messages", message.to_string()).bearer(CALLER)).await;
-    assert_eq!((answer.status, answer.error_type().as_str()), (501, "api_error"));
-    assert_eq!(answer.json()["type"], "error");
-    let chat = json!({"model": "claude", "messages": [{"role": "user", "content": "x"}]});
-    let answer = gateway.ask(&Request::post("/v1/chat/completions", chat.to_string()).bearer(CALLER)).await;
-    assert_eq!((answer.status, answer.error_type().as_str()), (501, "not_implemented"));
-    assert_eq!(upstream.count(), 0);
 }

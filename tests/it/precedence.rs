@@ -1,5 +1,5 @@
 //! One request with several faults is answered for the first of them in a fixed order: credential, its state,
-//! body, messages, alias, permission, address, dialect.
+//! body, messages, alias, permission, address.
 
 use serde_json::json;
 
@@ -33,15 +33,12 @@ const BODIES: &[(&str, Option<Refusal>)] = &[
     (r#"{"model":"ALIAS","max_tokens":5,"messages":[{"role":"user","content":"x"}]}"#, None),
 ];
 
-/// Every way an alias can be: `forbidden` to the key, `away` from the caller's address, of the `other` dialect.
+/// Every way an alias can be: `forbidden` to the key, `away` from the caller's address.
 const ALIASES: &[(&str, Option<Refusal>)] = &[
     ("nowhere", Some((404, "model_not_found", ""))),
-    ("forbidden-away-other", Some((403, "permission_denied", ""))),
     ("forbidden-away", Some((403, "permission_denied", ""))),
     ("forbidden", Some((403, "permission_denied", ""))),
-    ("open-away-other", Some((403, "permission_denied", "ip_restricted"))),
     ("open-away", Some((403, "permission_denied", "ip_restricted"))),
-    ("open-other", Some((501, "not_implemented", ""))),
     ("open", None),
 ];
 
@@ -57,7 +54,6 @@ fn setup(door: Door, upstream: &Upstream, anthropic: bool) -> Setup {
     for (alias, _) in ALIASES.iter().filter(|(alias, _)| *alias != "nowhere") {
         let cidrs = if alias.contains("away") { json!(["10.0.0.0/8"]) } else { json!([]) };
         let more = json!({"allowed_cidrs": cidrs});
-        let anthropic = anthropic != alias.contains("other");
         setup = if anthropic { setup.claude(alias, more) } else { setup.model(alias, more) };
     }
     setup

@@ -50,8 +50,11 @@ async fn a_good_file_takes_force_and_a_bad_one_changes_nothing(door: Door) {
     let line = gateway.log.containing("reload failed").await;
     assert!(!line.contains("panicked"));
     assert!(lists(&gateway, "fresh").await, "the last good file stays in force");
-    let status = Request::get("/status/config").send(gateway.metrics).await.text();
-    assert!(status.contains("surprise"), "the status shows what is wrong: {status}");
+    eventually("a status that shows what is wrong", || async {
+        let status = Request::get("/status/config").send(gateway.metrics).await.text();
+        status.contains("surprise").then_some(())
+    })
+    .await;
     assert_eq!(config_state(&gateway).await, "out_of_sync");
 
     gateway.write_resources(&good);

@@ -22,8 +22,19 @@ pub fn read_in_band(data: &[u8]) -> Problem {
 }
 
 pub fn write(error: &Error, request_id: &str) -> Vec<u8> {
-    let inner = Inner { kind: type_of(error.status()), message: &error.message };
+    let code = error.code.as_deref().filter(|code| *code == THREAD_UNSUPPORTED);
+    let details = code.map(|error_code| Details { error_code });
+    let inner = Inner { kind: type_of(error.status()), message: &error.message, details };
     serde_json::to_vec(&Envelope { kind: "error", error: inner, request_id }).unwrap_or_default()
+}
+
+/// Refuses a request that goes on from a conversation, or begins one, which Anthropic alone would keep.
+pub fn thread_unsupported() -> Error {
+    Error::bad_request(
+        "this model's provider keeps no message threads: send the whole conversation without `thread`",
+    )
+    .code(THREAD_UNSUPPORTED)
+    .param("thread")
 }
 
 /// The type a caller expects with a status.
@@ -70,4 +81,14 @@ struct Inner<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
 }
+
+#[derive(Serialize)]
+struct Details<'a> {
+    error_code: &'a str,
+}
+
+/// The code by which a client learns that it must send the whole conversation itself.
+const THREAD_UNSUPPORTED: &str = "thread_unsupported_request";

@@ -6,6 +6,7 @@
 //! <https://platform.claude.com/docs/en/api/errors>).
 
 mod answer;
+mod codec;
 mod error;
 mod request;
 mod stream;
@@ -16,6 +17,8 @@ use bytes::Bytes;
 
 use super::{Answer, Dialect, Peek, Problem, StreamEdits, StreamPass};
 use crate::error::{Error, Result};
+pub use error::thread_unsupported;
+pub use request::for_platform;
 
 /// The Anthropic messages dialect.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::Anthropic;
+use super::{Anthropic, for_platform, thread_unsupported};
 use crate::dialect::{Dialect, Problem, StreamEdits, StreamPass, Usage};
 use crate::error::{Error, Kind};
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 fn passed(stream: &str, model: Option<&str>) -> (String, Box<dyn StreamPass>) {
     let mut pass = Anthropic.stream(StreamEdits { model: model.map(str::to_owned), hide_usage: true });
     let mut out = pass.push(Bytes::from(stream.to_owned())).expect("short frames").to_vec();
-    out.extend_from_slice(&pass.finish());
+    out.extend_from_slice(&pass.finish().expect("nothing has to be complete"));
     (String::from_utf8(out).expect("UTF-8 stays UTF-8"), pass)
 }
 
@@ -195,4 +195,33 @@ fn an_error_names_the_request() {
     assert_eq!(Anthropic.error_frame(&error, "r-1"), format!("event: error\ndata: {body}\n\n"));
     let chosen = Anthropic.write_error(&Error::new(Kind::UpstreamRefused, "m").with_status(413), "r");
     assert!(chosen.starts_with(br#"{"type":"error","error":{"type":"request_too_large""#));
+}
+
+#[test]
+fn a_platform_gets_a_version_where_the_model_was() {
+    let cases = [
+        (
+            r#"{"messages":[{"role":"user","content":"x"}], "model" : "alias" ,"x":"model"}"#,
+            r#"{"messages":[{"role":"user","content":"x"}], "anthropic_version" : "v-1" ,"x":"model"}"#,
+            r#"{"messages":[{"role":"user","content":"x"}], "anthropic_version":"v-1","model" : "claude" ,"x":"model"}"#,
+        ),
+        (
+            r#"{"\u006dodel":"alias","messages":[{"role":"user","content":"x"}]}"#,
+            r#"{"anthropic_version":"v-1","messages":[{"role":"user","content":"x"}]}"#,
+            r#"{"anthropic_version":"v-1","\u006dodel":"claude","messages":[{"role":"user","content":"x"}]}"#,
+        ),
+    ];
+    for (body, generated, counted) in cases {
+        let peek = Anthropic.peek(body.as_bytes()).expect("a request");
+        let edited = |counts| for_platform(&Bytes::from(body), &peek, "claude", "v-1", counts);
+        assert_eq!((edited(false), edited(true)), (Bytes::from(generated), Bytes::from(counted)));
+    }
+}
+
+#[test]
+fn a_client_is_told_in_its_words_that_no_thread_is_kept() {
+    let told = |error: &Error| String::from_utf8(super::error::write(error, "r")).expect("JSON");
+    let refused = told(&thread_unsupported());
+    assert!(refused.contains(r#""details":{"error_code":"thread_unsupported_request"}"#), "{refused}");
+    assert!(!told(&Error::bad_request("x").code("y")).contains("details"));
 }

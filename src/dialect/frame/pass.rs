@@ -113,6 +113,16 @@ impl<R: Reader> Pass<R> {
         })
     }
 
+    /// What reads the events.
+    pub fn reader(&self) -> &R {
+        &self.reader
+    }
+
+    /// The name the caller used, where it is put in place of the model id.
+    pub fn alias(&self) -> Option<&str> {
+        self.editor.model.as_ref().map(|(alias, _)| alias.as_str())
+    }
+
     /// The next frame, if it need not be read.
     fn recognise(&mut self, chunk: &[u8], start: usize) -> Option<Judged> {
         if !self.cutter.is_between_frames() {
@@ -226,9 +236,9 @@ impl<R: Reader> StreamPass for Pass<R> {
         Ok(out.freeze())
     }
 
-    fn finish(&mut self) -> Bytes {
+    fn finish(&mut self) -> Result<Bytes> {
         let tail = self.cutter.finish();
-        if tail.is_empty() { Bytes::new() } else { self.take_joined(tail).freeze() }
+        Ok(if tail.is_empty() { Bytes::new() } else { self.take_joined(tail).freeze() })
     }
 
     fn events(&self) -> u64 {

@@ -244,7 +244,7 @@ fn passed<'a>(
     for chunk in chunks {
         out.extend_from_slice(&pass.push(Bytes::copy_from_slice(chunk)).expect("no frame is long"));
     }
-    out.extend_from_slice(&pass.finish());
+    out.extend_from_slice(&pass.finish().expect("nothing has to be complete"));
     (out, pass.events(), pass.complete(), pass.problem().cloned(), *pass.usage())
 }
 

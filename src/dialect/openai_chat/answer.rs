@@ -33,5 +33,15 @@ pub fn read_usage(object: &[u8]) -> Usage {
         *slot = count;
     });
     usage.cache_read = usage.cache_read.or(other_cache_read);
+    usage.output = output(&usage);
     usage
+}
+
+/// xAI leaves reasoning out of `completion_tokens`, and adds it to the total
+/// (<https://docs.x.ai/docs/guides/reasoning>).
+fn output(usage: &Usage) -> Option<u64> {
+    let (written, reasoning) = (usage.output?, usage.reasoning.unwrap_or(0));
+    let both = written.checked_add(reasoning)?;
+    let adds_up = usage.total.is_some() && usage.total == usage.input.and_then(|input| input.checked_add(both));
+    Some(if adds_up { both } else { written })
 }

@@ -6,6 +6,7 @@
 //! where it is read.
 
 mod answer;
+mod codec;
 mod error;
 mod request;
 mod stream;

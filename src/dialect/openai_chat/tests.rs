@@ -22,7 +22,7 @@ fn spliced(body: &str, model: &str, ask_usage: bool) -> String {
 fn passed(stream: &str, model: Option<&str>, hide_usage: bool) -> (String, Box<dyn StreamPass>) {
     let mut pass = OpenAiChat.stream(StreamEdits { model: model.map(str::to_owned), hide_usage });
     let mut out = pass.push(Bytes::from(stream.to_owned())).expect("short frames").to_vec();
-    out.extend_from_slice(&pass.finish());
+    out.extend_from_slice(&pass.finish().expect("nothing has to be complete"));
     (String::from_utf8(out).expect("UTF-8 stays UTF-8"), pass)
 }
 
@@ -371,4 +371,13 @@ fn an_error_is_written_without_absent_members_and_on_one_line() {
     let expected = "event: error\ndata: {\"error\":{\"message\":\"slow\\ndown \\\"now\\\"\",\
          \"type\":\"rate_limit_exceeded\",\"param\":\"p\",\"code\":\"c\"}}\n\n";
     assert_eq!(frame, expected);
+}
+
+#[test]
+fn reasoning_that_is_counted_apart_is_part_of_the_output_all_the_same() {
+    let read = |json: &str| super::answer::read_usage(json.as_bytes()).output;
+    let details = r#""completion_tokens_details":{"reasoning_tokens":255}"#;
+    let apart = format!(r#"{{"prompt_tokens":307,"completion_tokens":26,"total_tokens":588,{details}}}"#);
+    let within = format!(r#"{{"prompt_tokens":307,"completion_tokens":281,"total_tokens":588,{details}}}"#);
+    assert_eq!((read(&apart), read(&within)), (Some(281), Some(281)));
 }

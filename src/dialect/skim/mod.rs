@@ -290,7 +290,7 @@ fn skip_indent(json: &[u8], mut at: usize) -> usize {
 
 /// End of the value that starts at `at`.
 #[inline(never)]
-fn value_end(json: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn value_end(json: &[u8], at: usize) -> Option<usize> {
     match json.get(at)? {
         b'"' => string_end(json, at),
         b'{' | b'[' => nested_end(json, at),
@@ -361,24 +361,58 @@ fn scalar_end(json: &[u8], at: usize) -> Option<usize> {
 }
 
 fn unescape(written: &[u8]) -> Cow<'_, str> {
-    if memchr(b'\\', written).is_none() {
-        return String::from_utf8_lossy(written);
+    match std::str::from_utf8(written) {
+        Ok(written) => unescape_text(written),
+        Err(_) => unescape_text(&String::from_utf8_lossy(written)).into_owned().into(),
     }
+}
+
+fn unescape_text(written: &str) -> Cow<'_, str> {
+    let Some(mut slash) = memchr(b'\\', written.as_bytes()) else { return Cow::Borrowed(written) };
     let mut out = String::with_capacity(written.len());
     let mut rest = written;
-    while let Some(slash) = memchr(b'\\', rest) {
+    loop {
         let (plain, escape) = rest.split_at(slash);
-        out.push_str(&String::from_utf8_lossy(plain));
-        let (decoded, length) = decode_escape(escape);
+        out.push_str(plain);
+        let (decoded, length) = decode_escape(escape.as_bytes());
         out.push(decoded);
         rest = escape.get(length..).unwrap_or_default();
+        match memchr(b'\\', rest.as_bytes()) {
+            Some(next) => slash = next,
+            None => break,
+        }
     }
-    out.push_str(&String::from_utf8_lossy(rest));
+    out.push_str(rest);
     Cow::Owned(out)
 }
 
+/// The text of the string whose contents begin at `start` and whose first escape or control character is at `stop`; and
+/// the place behind its closing quote. In one pass: most of what agents send is code, which is full of escapes.
+pub(crate) fn escaped_text(json: &str, start: usize, mut stop: usize) -> Option<(String, usize)> {
+    let bytes = json.as_bytes();
+    let mut out = String::with_capacity(2 * (stop - start) + 32);
+    let mut done = start;
+    loop {
+        match bytes.get(stop)? {
+            b'"' => {
+                out.push_str(json.get(done..stop)?);
+                return Some((out, stop + 1));
+            }
+            b'\\' if stop + 1 < bytes.len() => {
+                out.push_str(json.get(done..stop)?);
+                let (decoded, length) = decode_escape(bytes.get(stop..)?);
+                out.push(decoded);
+                done = stop + length;
+                stop = text_end(bytes, done);
+            }
+            b'\\' => return None,
+            _ => stop = text_end(bytes, stop + 1),
+        }
+    }
+}
+
 /// The character an escape stands for and the bytes it takes. `escape` starts with the backslash.
-fn decode_escape(escape: &[u8]) -> (char, usize) {
+pub fn decode_escape(escape: &[u8]) -> (char, usize) {
     let simple = match escape.get(1) {
         Some(b'u') => return decode_unicode(escape),
         Some(b'"') => '"',

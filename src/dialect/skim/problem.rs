@@ -23,7 +23,7 @@ pub fn read(body: &[u8]) -> Problem {
         kind: string(inner, &["type"]).or_else(|| string(inner, &["status"])).map(|kind| cut(&kind)),
         code: word(inner, "code"),
         param: word(inner, "param"),
-        native: false,
+        ..Problem::default()
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
 
     fn problem(status: Option<u16>, fields: [Option<&str>; 4]) -> Problem {
         let [message, kind, code, param] = fields.map(|field| field.map(str::to_owned));
-        Problem { status, message, kind, code, param, native: false }
+        Problem { status, message, kind, code, param, ..Problem::default() }
     }
 
     #[test]

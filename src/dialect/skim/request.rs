@@ -14,7 +14,15 @@ pub struct Request {
     messages: Option<Range<usize>>,
     /// OpenAI only; other dialects know no such member and leave it alone.
     pub stream_options: Option<Range<usize>>,
+    /// OpenAI responses only, as the two that follow.
+    input: Option<Range<usize>>,
+    previous: Option<Range<usize>>,
+    /// What stands for an input: `prompt` and `conversation`.
+    kept: Option<Range<usize>>,
 }
+
+/// The name of a member in a complaint, and where its place is kept.
+type Slot<'r> = (&'static str, &'r mut Option<Range<usize>>);
 
 impl Request {
     /// Proves the body to be JSON and finds the members.
@@ -22,10 +30,26 @@ impl Request {
     /// # Errors
     /// `BadRequest`: not a JSON object, or one of our members appears twice.
     pub fn read(body: &[u8]) -> Result<Request> {
+        Self::read_with(body, Self::slot)
+    }
+
+    /// As [`Request::read`], for OpenAI responses.
+    ///
+    /// # Errors
+    /// As [`Request::read`].
+    pub fn read_responses(body: &[u8]) -> Result<Request> {
+        Self::read_with(body, Self::slot_of_responses)
+    }
+
+    #[inline(always)]
+    fn read_with(
+        body: &[u8],
+        slot: impl for<'r> Fn(&'r mut Request, &[u8]) -> Option<Slot<'r>>,
+    ) -> Result<Request> {
         let mut found = Request::default();
         let mut twice = None;
         let pass = strict::members(body, |member| {
-            let Some((name, slot)) = found.slot(&member.key()) else { return };
+            let Some((name, slot)) = slot(&mut found, &member.key()) else { return };
             if slot.replace(member.value.clone()).is_some() {
                 twice = Some(name);
             }
@@ -79,7 +103,37 @@ impl Request {
         }
     }
 
-    fn slot(&mut self, name: &[u8]) -> Option<(&'static str, &mut Option<Range<usize>>)> {
+    /// Checks that there is something to answer: an input, or something kept at the provider to go on from.
+    ///
+    /// # Errors
+    /// `BadRequest`: `input` is missing, or neither a string nor an array.
+    pub fn check_input(&self, body: &[u8]) -> Result<()> {
+        let given = |place: &Option<Range<usize>>| {
+            place.clone().and_then(|place| body.get(place)).filter(|value| *value != b"null")
+        };
+        match given(&self.input).map(|value| value.get(skip_space(value, 0))) {
+            Some(Some(b'"' | b'[')) => Ok(()),
+            Some(_) => Err(wrong("input", "must be a string or an array")),
+            None if given(&self.previous).or(given(&self.kept)).is_some() => Ok(()),
+            None => Err(wrong("input", "is required")),
+        }
+    }
+
+    fn slot_of_responses(&mut self, name: &[u8]) -> Option<Slot<'_>> {
+        match name {
+            b"model" => Some(("model", &mut self.model)),
+            b"stream" => Some(("stream", &mut self.stream)),
+            b"input" => Some(("input", &mut self.input)),
+            b"previous_response_id" => Some(("previous_response_id", &mut self.previous)),
+            b"prompt" | b"conversation" => {
+                self.kept = None;
+                Some(("prompt", &mut self.kept))
+            }
+            _ => None,
+        }
+    }
+
+    fn slot(&mut self, name: &[u8]) -> Option<Slot<'_>> {
         match name {
             b"model" => Some(("model", &mut self.model)),
             b"stream" => Some(("stream", &mut self.stream)),
@@ -104,6 +158,7 @@ pub fn wrong(name: &'static str, what: &str) -> Error {
     invalid(format_args!("\"{name}\" {what}")).param(name)
 }
 
-fn invalid(what: std::fmt::Arguments<'_>) -> Error {
+/// A complaint about the body.
+pub fn invalid(what: std::fmt::Arguments<'_>) -> Error {
     Error::bad_request(format!("invalid JSON request body: {what}"))
 }

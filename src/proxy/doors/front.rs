@@ -240,7 +240,7 @@ fn refusal_bytes(envelope: DialectId, error: &Error, id: &str) -> Vec<u8> {
     let status = error.status();
     let reason =
         http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or("");
-    let vendors = if envelope == DialectId::Anthropic { "request-id" } else { "x-request-id" };
+    let vendors = answer::request_id_header(envelope);
     let mut answer = format!(
         "HTTP/1.1 {status} {reason}\r\nServer: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n{vendors}: {id}\r\nx-aisix-request-id: {id}\r\n\r\n",

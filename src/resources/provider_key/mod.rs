@@ -33,7 +33,7 @@ pub struct ProviderKey {
     /// Vendor label; picks the wire family and the default address where it is a known one.
     #[serde(default)]
     pub provider: String,
-    /// Wire family for vendors without one of their own.
+    /// Wire family of vendors that are not known; of a vendor that speaks several, the one to speak.
     pub adapter: Option<Adapter>,
     /// Root of the upstream's API: an http or https URL without user, query and fragment.
     /// None, or empty in files = the vendor's own.
@@ -60,7 +60,10 @@ pub struct ProviderKey {
 pub enum Adapter {
     #[serde(rename = "openai")]
     OpenAi,
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
     Anthropic,
+    Gemini,
     Bedrock,
     Vertex,
     #[serde(rename = "azure-openai")]

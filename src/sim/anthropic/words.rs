@@ -55,6 +55,10 @@ pub(in super::super) fn at_place(at: &str, problem: &str) -> Refusal {
 }
 
 pub(super) fn unknown(at: &str) -> Refusal {
+    if at == "thread" {
+        // The SDK goes on without a thread when it is told so in these words.
+        return at_place(at, "the simulated provider keeps none").code("thread_unsupported_request");
+    }
     at_place(at, "Extra inputs are not permitted")
 }
 

@@ -112,15 +112,20 @@ impl Turns {
         if !turn.responses.is_empty() {
             return Err(Refusal::new(400, RESPONSE_AFTER_CALL));
         }
+        // SDKs keep each chunk of a stream as a turn of its own.
+        let goes_on = before == Some(Role::Model) && !self.pending.is_empty();
         if turn.calls.is_empty() {
-            self.results.clear();
-            return match self.pending.is_empty() {
-                true => Ok(()),
-                false => Err(Refusal::new(400, RESPONSE_AFTER_CALL)),
-            };
+            if !goes_on {
+                self.results.clear();
+            }
+            return Ok(());
         }
         if before.is_none() {
             return Err(Refusal::new(400, CALL_AFTER_USER));
+        }
+        if goes_on {
+            self.pending.extend(turn.calls);
+            return Ok(());
         }
         if let (Some(name), false, None) = (turn.calls.first(), turn.signed, &self.unsigned) {
             self.unsigned = Some((name.clone(), position + 1));

@@ -107,6 +107,25 @@ fn a_response_is_quoted_and_a_signature_is_wanted_back() {
 }
 
 #[test]
+fn the_chunks_of_a_stream_may_come_back_as_turns_of_their_own() {
+    let provider = plain();
+    let mut client = Client::to(provider.addr());
+    let mut turns = vec![json!({"role": "user", "parts": [{"text": "Weather? [[sim parallel]]"}]})];
+    let body = |turns: &[Value]| format!(r#"{{"contents":{},{TOOLS}}}"#, json!(turns));
+    for chunk in client.gemini(SSE, &body(&turns)).frames() {
+        turns.push(chunk["candidates"][0]["content"].clone());
+    }
+    let parts = turns.iter().filter_map(|turn| turn["parts"].as_array()).flatten();
+    let calls = parts.filter_map(|part| part.get("functionCall"));
+    let respond =
+        |call: &Value| json!({"functionResponse": {"name": call["name"], "response": {"result": "18 C"}}});
+    let responses: Vec<_> = calls.map(respond).collect();
+    turns.push(json!({"role": "user", "parts": responses}));
+    let answer = client.gemini("generateContent", &body(&turns));
+    assert!(answer.status == 200 && answer.body.contains("18 C"), "{}", answer.body);
+}
+
+#[test]
 fn thoughts_are_parts_of_their_own_and_counted_apart() {
     let provider = plain();
     let mut client = Client::to(provider.addr());

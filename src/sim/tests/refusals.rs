@@ -107,6 +107,7 @@ fn what_anthropic_refuses_is_refused_with_its_words() {
     let result = r#"{"type":"tool_result","tool_use_id":"t","content":"x"}"#;
     for (members, words) in [
         (format!(r#"{HELLO},"n":1"#), "n: Extra inputs are not permitted"),
+        (format!(r#"{HELLO},"thread":{{"type":"create"}}"#), "thread: the simulated provider keeps none"),
         (format!(r#"{HELLO},"stop":["x"]"#), "stop: Extra inputs are not permitted"),
         (format!(r#"{HELLO},"temperature":1.5"#), "temperature: "),
         (format!(r#"{HELLO},"metadata":{{"user":"x"}}"#), "metadata.user: Extra inputs are not permitted"),

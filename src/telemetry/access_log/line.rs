@@ -45,6 +45,10 @@ pub fn json_line(lines: &mut Vec<u8>, record: &Record<'_>) {
     if record.attempts.len() > 1 {
         line.raw(name!("attempts"), &attempts_json(record.attempts));
     }
+    if !record.dropped.is_empty() {
+        let names: Vec<&str> = record.dropped.iter().map(|(name, _)| *name).collect();
+        line.text(name!("dropped_fields"), &names.join(","));
+    }
     line.text_if(name!("error_kind"), record.error_kind);
     line.text_if(name!("error"), record.error.as_deref());
     line.end();
@@ -299,6 +303,7 @@ pub mod tests {
             upstream: Duration::from_micros(1000),
             request_bytes: 10,
             response_bytes: 20,
+            dropped: &[],
             over_limit: None,
         }
     }

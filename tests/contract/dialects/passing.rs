@@ -26,7 +26,7 @@ pub fn pass(dialect: DialectId, edits: &StreamEdits, stream: &Bytes, splits: &[u
     for pair in places.windows(2) {
         output.extend_from_slice(&pass.push(stream.slice(pair[0]..pair[1])).expect("no frame is too long"));
     }
-    output.extend_from_slice(&pass.finish());
+    output.extend_from_slice(&pass.finish().expect("nothing has to be complete"));
     Passed {
         output: output.freeze(),
         events: pass.events(),
@@ -43,6 +43,11 @@ pub fn check_request(id: DialectId, name: &str, body: &Bytes) {
     let dialect = id.dialect();
     let peek = dialect.peek(body).unwrap_or_else(|error| panic!("{name}: {error}"));
     let json: Value = serde_json::from_slice(body).expect(name);
+    if is_addressed(id) {
+        assert_eq!((peek.model.as_str(), peek.stream), ("", false), "{name}");
+        assert_eq!(dialect.splice_request(body, &peek, ALIAS, true), body, "{name}");
+        return;
+    }
     assert_eq!(json["model"], peek.model.as_str(), "{name}");
     assert_eq!(json["stream"].as_bool().unwrap_or(false), peek.stream, "{name}");
 
@@ -62,14 +67,31 @@ pub fn check_request(id: DialectId, name: &str, body: &Bytes) {
     }
 }
 
+/// Does the address say which model is wanted, and whether as a stream?
+fn is_addressed(id: DialectId) -> bool {
+    matches!(id, DialectId::Gemini | DialectId::Bedrock)
+}
+
+/// Where an answer names its model: a whole one, and the events of a stream.
+fn model_of(id: DialectId) -> (&'static [&'static str], &'static [&'static str]) {
+    match id {
+        DialectId::OpenAiChat => (&["model"], &["model"]),
+        DialectId::Anthropic => (&["model"], &["message", "model"]),
+        DialectId::Responses => (&["model"], &["response", "model"]),
+        DialectId::Gemini => (&["modelVersion"], &["modelVersion"]),
+        DialectId::Bedrock => (&[], &[]),
+    }
+}
+
 /// An answer passes byte-equal under its own model id and differs only in it under an alias.
 pub fn check_answer(id: DialectId, name: &str, body: &Bytes) {
     let dialect = id.dialect();
     let json: Value = serde_json::from_slice(body).expect(name);
     let answer = dialect.splice_answer(body, ALIAS).unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert_only_model(name, body, &answer.body, &[&["model"]]);
+    let path = model_of(id).0;
+    assert_only_model(name, body, &answer.body, &[path]);
     assert_eq!(answer.usage, naive::usage_of_answer(id, &json), "{name}");
-    if let Some(own) = json["model"].as_str() {
+    if let Some(own) = json.pointer(&format!("/{}", path.join("/"))).and_then(Value::as_str) {
         assert_eq!(dialect.splice_answer(body, own).expect(name).body, body, "{name}");
     }
 }
@@ -77,8 +99,7 @@ pub fn check_answer(id: DialectId, name: &str, body: &Bytes) {
 /// A stream passes byte-equal without edits and under its own model id, differs only in it under an alias,
 /// and what is read on the side is true.
 pub fn check_stream(id: DialectId, name: &str, body: &Bytes) {
-    let text = std::str::from_utf8(body).expect(name);
-    let events = naive::events(text);
+    let events = naive::events_of(id, body);
     let untouched = pass(id, &StreamEdits { model: None, hide_usage: false }, body, &[]);
     assert_eq!(untouched.output, body, "{name}");
     assert_eq!(untouched.usage, naive::usage_of_stream(id, &events), "{name}");
@@ -88,7 +109,11 @@ pub fn check_stream(id: DialectId, name: &str, body: &Bytes) {
     assert_eq!(untouched.problem.is_some(), failed, "{name}");
 
     let renamed = pass(id, &StreamEdits { model: Some(ALIAS.to_owned()), hide_usage: false }, body, &[]);
-    assert_renamed(id, name, text, std::str::from_utf8(&renamed.output).expect(name));
+    if id == DialectId::Bedrock {
+        return assert_eq!(renamed, untouched, "{name}: there is no model in it");
+    }
+    let text = |bytes| std::str::from_utf8(bytes).expect(name);
+    assert_renamed(id, name, text(body), text(&renamed.output));
     assert_eq!(Passed { output: body.clone(), ..renamed }, untouched, "{name}: readings differ");
     for own in model_ids(id, &events) {
         let passed = pass(id, &StreamEdits { model: Some(own), hide_usage: false }, body, &[]);
@@ -116,9 +141,8 @@ fn model_ids(id: DialectId, events: &[naive::Event]) -> Vec<String> {
     let mut ids: Vec<String> = events
         .iter()
         .filter_map(naive::Event::json)
-        .filter_map(|json| match id {
-            DialectId::OpenAiChat => json["model"].as_str().map(str::to_owned),
-            DialectId::Anthropic => json["message"]["model"].as_str().map(str::to_owned),
+        .filter_map(|json| {
+            json.pointer(&format!("/{}", model_of(id).1.join("/")))?.as_str().map(str::to_owned)
         })
         .collect();
     ids.sort();
@@ -128,7 +152,7 @@ fn model_ids(id: DialectId, events: &[naive::Event]) -> Vec<String> {
 
 /// Line by line: what changed is the model id and nothing else. Data over several lines does not change.
 fn assert_renamed(id: DialectId, name: &str, before: &str, after: &str) {
-    let path: &[&str] = if id == DialectId::OpenAiChat { &["model"] } else { &["message", "model"] };
+    let path = model_of(id).1;
     let lines = |text: &str| text.split_inclusive(['\n', '\r']).map(str::to_owned).collect::<Vec<_>>();
     let (before, after) = (lines(before), lines(after));
     assert_eq!(before.len(), after.len(), "{name}");

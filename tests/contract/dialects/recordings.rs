@@ -10,9 +10,10 @@ use aisix::dialect::{DialectId, StreamEdits};
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::naive;
 use super::passing::{check_answer, check_request, check_stream, pass};
 
-const FOLDERS: [(&str, DialectId); 8] = [
+pub const FOLDERS: [(&str, DialectId); 18] = [
     ("openai-chat", DialectId::OpenAiChat),
     ("azure-chat", DialectId::OpenAiChat),
     ("deepseek-chat", DialectId::OpenAiChat),
@@ -20,7 +21,17 @@ const FOLDERS: [(&str, DialectId); 8] = [
     ("mistral-chat", DialectId::OpenAiChat),
     ("openai-compatible-chat", DialectId::OpenAiChat),
     ("openrouter-chat", DialectId::OpenAiChat),
+    ("openai-responses", DialectId::Responses),
+    ("azure-responses", DialectId::Responses),
+    ("deepseek-responses", DialectId::Responses),
+    ("open-responses-responses", DialectId::Responses),
+    ("xai-responses", DialectId::Responses),
     ("anthropic-messages", DialectId::Anthropic),
+    ("gemini", DialectId::Gemini),
+    ("gemini-generate", DialectId::Gemini),
+    ("gemini-stream", DialectId::Gemini),
+    ("bedrock-converse", DialectId::Bedrock),
+    ("bedrock-converse-stream", DialectId::Bedrock),
 ];
 
 /// How often each thing was seen.
@@ -29,10 +40,7 @@ type Tally = BTreeMap<&'static str, usize>;
 #[test]
 #[allow(clippy::print_stdout, reason = "the summary of a replay is read by people")]
 fn recorded_traffic_passes_untouched() {
-    let Some(root) = std::env::var_os("AISIX_VECTORS_DIR").map(PathBuf::from) else {
-        println!("skipped: AISIX_VECTORS_DIR is not set");
-        return;
-    };
+    let Some(root) = root() else { return println!("skipped: AISIX_VECTORS_DIR is not set") };
     let mut tally = Tally::new();
     for (folder, dialect) in FOLDERS {
         for file in files(&root.join(folder)) {
@@ -43,7 +51,12 @@ fn recorded_traffic_passes_untouched() {
     println!("replayed: {tally:?}");
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// Where the recordings are.
+pub fn root() -> Option<PathBuf> {
+    std::env::var_os("AISIX_VECTORS_DIR").map(PathBuf::from)
+}
+
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable folder").path()).collect();
     files.sort();
@@ -75,29 +88,57 @@ fn replay_request(dialect: DialectId, name: &str, request: &Value, tally: &mut T
     if request.is_null() {
         return count(tally, "answers recorded without their request");
     }
-    if !body["messages"].is_array() {
-        return count(tally, "requests of another shape (no messages)");
+    if !is_of(dialect, body) {
+        return count(tally, "requests of another shape");
     }
     check_request(dialect, name, &bytes_of(body));
     count(tally, "requests");
 }
 
+/// Is it a request of the dialect? The folders hold some of other operations.
+pub fn is_of(dialect: DialectId, body: &Value) -> bool {
+    match dialect {
+        DialectId::OpenAiChat | DialectId::Anthropic | DialectId::Bedrock => body["messages"].is_array(),
+        DialectId::Responses => body["input"].is_array() || body["input"].is_string(),
+        DialectId::Gemini => body["contents"].is_array(),
+    }
+}
+
 /// The bytes of a stream, as sent or put together from the chunks it was recorded in.
-fn stream_of(dialect: DialectId, response: &Value) -> Option<Bytes> {
-    if let Some(chunks) = response["chunks"].as_array() {
+pub fn stream_of(dialect: DialectId, response: &Value) -> Option<Bytes> {
+    // An array is how Gemini answers where nobody asks for events.
+    if let Some(chunks) = response["chunks"].as_array().or(response["body"].as_array()) {
+        let chunks = first_of(chunks);
+        if dialect == DialectId::Bedrock {
+            let lines: String = chunks.iter().map(|chunk| format!("{chunk}\n")).collect();
+            return Some(naive::frames::encode_lines(&lines).into());
+        }
         let done = if dialect == DialectId::OpenAiChat { "data: [DONE]\n\n" } else { "" };
         let frames = chunks.iter().map(|chunk| match (dialect, chunk["type"].as_str()) {
-            (DialectId::Anthropic, Some(kind)) => format!("event: {kind}\ndata: {chunk}\n\n"),
+            (DialectId::Anthropic | DialectId::Responses, Some(kind)) => {
+                format!("event: {kind}\ndata: {chunk}\n\n")
+            }
             _ => format!("data: {chunk}\n\n"),
         });
         return Some(Bytes::from(frames.chain([done.to_owned()]).collect::<String>()));
+    }
+    if let Some(text) = response["body_b64"].as_str() {
+        return Some(naive::frames::base64(text).into());
     }
     let text = response["body"].as_str()?;
     (response["stream"] == true).then(|| Bytes::from(text.to_owned()))
 }
 
+/// Some recordings hold the streams of several steps, one after another.
+fn first_of(chunks: &[Value]) -> &[Value] {
+    let begins =
+        |chunk: &Value| ["response.created", "message_start"].iter().any(|kind| chunk["type"] == **kind);
+    let second = chunks.iter().skip(1).position(begins).map_or(chunks.len(), |at| at + 1);
+    &chunks[..second]
+}
+
 /// Bodies are recorded as text or as parsed JSON.
-fn bytes_of(body: &Value) -> Bytes {
+pub fn bytes_of(body: &Value) -> Bytes {
     let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
     Bytes::from(text)
 }

@@ -8,6 +8,7 @@ pub mod detour;
 pub mod door;
 pub mod etcd;
 pub mod fixtures;
+pub mod formats;
 pub mod gateway;
 pub mod h2;
 pub mod logs;

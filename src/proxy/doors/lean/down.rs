@@ -104,12 +104,11 @@ impl<'c> LeanDown<'c> {
     async fn send_chunk(&mut self, piece: &[u8], last: bool) -> Result<(), Broken> {
         let waiting = self.waiting;
         let out = self.out();
-        let tail = push_chunk(out, piece, last);
         if piece.len() > COPIED_BYTES {
+            let tail = push_chunk_head(out, piece, last);
             return self.let_go(piece, tail).await;
         }
-        out.extend_from_slice(piece);
-        out.extend_from_slice(tail);
+        push_chunk(out, piece, last);
         if out.is_empty() && !waiting { Ok(()) } else { self.let_go(&[], &[]).await }
     }
 
@@ -239,10 +238,7 @@ impl Downstream for LeanDown<'_> {
         if !self.chunked || self.cut || piece.len() > COPIED_BYTES {
             return Ok(Some(piece));
         }
-        let out = self.out();
-        let tail = push_chunk(out, &piece, false);
-        out.extend_from_slice(&piece);
-        out.extend_from_slice(tail);
+        push_chunk(self.out(), &piece, false);
         let Connection { stream, out, .. } = &mut *self.conn;
         let mut parcel = outbox::Parcel::new([out, &[], &[]]);
         match parcel.try_send(stream) {
@@ -300,8 +296,15 @@ impl Downstream for LeanDown<'_> {
     }
 }
 
+/// Appends a chunk.
+fn push_chunk(out: &mut Vec<u8>, piece: &[u8], last: bool) {
+    let tail = push_chunk_head(out, piece, last);
+    out.extend_from_slice(piece);
+    out.extend_from_slice(tail);
+}
+
 /// Appends what stands before a chunk, and says what stands behind it.
-fn push_chunk(out: &mut Vec<u8>, piece: &[u8], last: bool) -> &'static [u8] {
+fn push_chunk_head(out: &mut Vec<u8>, piece: &[u8], last: bool) -> &'static [u8] {
     if !piece.is_empty() {
         outbox::push_hex(out, piece.len() as u64);
         out.extend_from_slice(b"\r\n");

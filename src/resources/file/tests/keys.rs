@@ -102,7 +102,7 @@ fn every_rule_of_a_provider_key_has_its_message() {
         ("secret: [s3cret]", "api_key: must be a text"),
         (
             "api_key: a, adapter: opneai",
-            "adapter: must be one of \"openai\", \"anthropic\", \"bedrock\", \"vertex\", \"azure-openai\"",
+            "adapter: must be one of \"openai\", \"openai-responses\", \"anthropic\", \"gemini\", \"bedrock\", \"vertex\", \"azure-openai\"",
         ),
         ("api_key: a, api_base: 'example.com/v1'", "api_base: must be an http:// or https:// address"),
         ("api_key: a, api_base: 'ftp://example.com'", "api_base: must be an http:// or https:// address"),
