@@ -42,6 +42,7 @@ pub fn read_usage(object: &[u8]) -> Usage {
 fn output(usage: &Usage) -> Option<u64> {
     let (written, reasoning) = (usage.output?, usage.reasoning.unwrap_or(0));
     let both = written.checked_add(reasoning)?;
-    let adds_up = usage.total.is_some() && usage.total == usage.input.and_then(|input| input.checked_add(both));
+    let adds_up =
+        usage.total.is_some() && usage.total == usage.input.and_then(|input| input.checked_add(both));
     Some(if adds_up { both } else { written })
 }

@@ -130,7 +130,8 @@ fn read(dialect: DialectId, objects: &[Value]) -> Usage {
             output: match (last("/completion_tokens"), last("/completion_tokens_details/reasoning_tokens")) {
                 // xAI leaves thoughts out, and only its total tells.
                 (Some(text), Some(thoughts))
-                    if last("/total_tokens") == last("/prompt_tokens").map(|prompt| prompt + text + thoughts) =>
+                    if last("/total_tokens")
+                        == last("/prompt_tokens").map(|prompt| prompt + text + thoughts) =>
                 {
                     Some(text + thoughts)
                 }

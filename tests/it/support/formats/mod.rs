@@ -184,7 +184,7 @@ pub fn every_target(setup: Setup, upstream: &Upstream) -> Setup {
         (Responses, "acme-r", Some("openai-responses"), OPENAI_SECRET.to_owned(), format!("{host}/r/v1")),
         (Anthropic, "acme-a", Some("anthropic"), ANTHROPIC_SECRET.to_owned(), format!("{host}/a")),
         (Gemini, "gemini", None, GEMINI_SECRET.to_owned(), format!("{host}/v1beta")),
-        (Bedrock, "bedrock", None, aws.to_string(), host.clone()),
+        (Bedrock, "bedrock", None, aws.to_string(), host),
     ];
     keys.into_iter().fold(setup, |setup, (format, provider, adapter, secret, base)| {
         let name = format!("{}-key", format.alias());
