@@ -48,5 +48,5 @@ done
 cd "$run"
 "$tool" --config-file "$here/schemathesis.toml" run "http://$address/admin/openapi.json" \
   --url "http://$address" --header "Authorization: Bearer $key" \
-  --max-time "${SECONDS_OF_TESTING:-45}" --max-examples 8 --workers 2 --no-shrink \
+  --max-time "${SECONDS_OF_TESTING:-45}" --max-examples 8 --workers 1 --no-shrink \
   --suppress-health-check all --warnings off
