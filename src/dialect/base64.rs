@@ -1,11 +1,18 @@
-//! Base64 read back, for dialects that want as text what another sends as bytes.
+//! Base64, for dialects that want as text what another sends as bytes, and the other way round.
 
 /// The bytes. Both alphabets are understood, with and without padding; white space is passed over.
 pub fn decode(data: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(data.len() / 4 * 3 + 3);
-    let (mut bits, mut held) = (0u32, 0);
     let digits = data.bytes().filter(|byte| !byte.is_ascii_whitespace());
-    for byte in digits.take_while(|byte| *byte != b'=') {
+    let (bytes, left) = gather(digits.take_while(|byte| *byte != b'='))?;
+    // Fewer bits than a letter has are padding.
+    (left < 6).then_some(bytes)
+}
+
+/// The bytes that digits stand for, and how many bits are left over. None where one is no digit of either alphabet.
+pub fn gather(digits: impl Iterator<Item = u8>) -> Option<(Vec<u8>, u32)> {
+    let mut bytes = Vec::with_capacity(digits.size_hint().1.unwrap_or(0) / 4 * 3 + 3);
+    let (mut bits, mut held) = (0u32, 0);
+    for byte in digits {
         bits = bits << 6 | u32::from(value(byte)?);
         held += 6;
         if held >= 8 {
@@ -13,8 +20,22 @@ pub fn decode(data: &str) -> Option<Vec<u8>> {
             bytes.push((bits >> held) as u8);
         }
     }
-    // Fewer bits than a letter has are padding.
-    (held < 6).then_some(bytes)
+    Some((bytes, held))
+}
+
+/// Some bytes, padded.
+pub fn encode(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = (bits >> (18 - 6 * place)) as usize & 63;
+            let letter = ALPHABET.get(digit).copied().filter(|_| place <= three.len());
+            out.push(char::from(letter.unwrap_or(b'=')));
+        }
+    }
+    out
 }
 
 /// The text, if it is one.
@@ -32,6 +53,8 @@ fn value(byte: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #[cfg(test)]
 mod tests {

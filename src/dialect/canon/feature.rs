@@ -79,6 +79,11 @@ pub struct Support {
     pub verdict: Verdict,
 }
 
+/// A line of a table.
+pub const fn line(feature: Feature, verdict: Verdict) -> Support {
+    Support { feature, verdict }
+}
+
 /// How a feature is found in a request and taken out of it.
 #[derive(Debug)]
 pub struct Row {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use crate::dialect::base64;
 use crate::dialect::canon::{Content, Media, MediaKind, Part, Request, Source};
 use crate::dialect::json::Object;
 use crate::error::{Error, Result};
@@ -103,27 +104,8 @@ fn body<'m>(media: &'m Media<'_>) -> Body<'m> {
 
 /// Base64 in either alphabet, padded or not.
 fn decode(data: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(data.len() / 4 * 3 + 3);
-    let (mut bits, mut held) = (0u32, 0u32);
-    for byte in data.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'\n' | b'\r' => continue,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
-    }
-    Some(bytes)
+    let digits = data.trim_end_matches('=').bytes().filter(|byte| !matches!(byte, b'\n' | b'\r'));
+    base64::gather(digits).map(|(bytes, _)| bytes)
 }
 
 /// `%PDF-` in base64, as far as its bits go.

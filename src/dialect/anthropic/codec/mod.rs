@@ -27,6 +27,7 @@ mod write_response;
 mod write_tools;
 
 use super::Anthropic;
+use crate::dialect::canon::feature::line;
 use crate::dialect::canon::names::PLAIN_64;
 use crate::dialect::canon::{Feature, Losses, Request, Response, Support, Verdict};
 use crate::dialect::codec::{Codec, EventReader, EventWriter, Facts, Framing, Manner, Outward};
@@ -135,7 +136,3 @@ const SUPPORT: &[Support] = {
         line(MediaOutput, Dropped("answers hold text alone")),
     ]
 };
-
-const fn line(feature: Feature, verdict: Verdict) -> Support {
-    Support { feature, verdict }
-}

@@ -1,5 +1,6 @@
 //! Pictures, recordings and documents: Bedrock has words for their formats in place of media types.
 
+use crate::dialect::base64;
 use crate::dialect::canon::MediaKind;
 
 /// The word for a format. The file's name tells what a media type does not.
@@ -93,46 +94,15 @@ fn aliases(kind: MediaKind) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Base64 of some bytes.
-pub fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let digit = (bits >> (18 - 6 * place)) as usize & 63;
-            let letter = ALPHABET.get(digit).copied().filter(|_| place <= three.len());
-            out.push(char::from(letter.unwrap_or(b'=')));
-        }
-    }
-    out
-}
-
 /// The text that a piece of base64 stands for, if it is one.
-pub fn decode_text(base64: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(base64.len() / 4 * 3);
-    let (mut bits, mut held) = (0u32, 0);
-    for byte in base64.trim_end_matches('=').bytes() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(digit);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held) as u8);
-            bits &= (1 << held) - 1;
-        }
+pub fn decode_text(written: &str) -> Option<String> {
+    let digits = written.trim_end_matches('=').bytes();
+    if digits.clone().any(|byte| matches!(byte, b'-' | b'_')) {
+        return None;
     }
-    String::from_utf8(out).ok()
+    let (bytes, _) = base64::gather(digits)?;
+    String::from_utf8(bytes).ok()
 }
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #[cfg(test)]
 mod tests {
@@ -156,11 +126,11 @@ mod tests {
 
     #[test]
     fn base64_is_what_everybody_writes() {
-        for (text, base64) in
+        for (text, written) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
         {
-            assert_eq!(encode(text.as_bytes()), base64);
-            assert_eq!(decode_text(base64).as_deref(), Some(text));
+            assert_eq!(base64::encode(text.as_bytes()), written);
+            assert_eq!(decode_text(written).as_deref(), Some(text));
         }
         assert_eq!((decode_text("a b"), decode_text("/w==")), (None, None));
     }
@@ -168,7 +138,7 @@ mod tests {
     proptest! {
         #[test]
         fn base64_brings_every_text_back(text in "\\PC*") {
-            prop_assert_eq!(decode_text(&encode(text.as_bytes())), Some(text));
+            prop_assert_eq!(decode_text(&base64::encode(text.as_bytes())), Some(text));
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::dialect::canon::Support;
 use crate::dialect::canon::Verdict::{Approximated, Dropped, Refused};
 use crate::dialect::canon::feature::Feature::*;
+use crate::dialect::canon::feature::line;
 
 pub const TABLE: &[Support] = &[
     line(DeveloperRole, Approximated("as instructions of the system")),
@@ -65,7 +66,3 @@ pub const TABLE: &[Support] = &[
     line(Store, Dropped("nothing is stored")),
     line(Previous, Refused("send the conversation whole")),
 ];
-
-const fn line(feature: crate::dialect::canon::Feature, verdict: crate::dialect::canon::Verdict) -> Support {
-    Support { feature, verdict }
-}

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::media;
 use super::model::Model;
 use crate::dialect::DialectId;
+use crate::dialect::base64;
 use crate::dialect::canon::{
     Cache, Citation, Content, Losses, Maker, Media, MediaKind, Part, Source, Thought, ToolCall, ToolResult,
 };
@@ -290,7 +291,7 @@ fn write_thought(thought: &Thought<'_>, out: &mut Array<'_>) {
         block.object("reasoningContent", |object| {
             match seal {
                 Some(data) if thought.redacted => {
-                    object.text("redactedContent", &media::encode(data.as_bytes()))
+                    object.text("redactedContent", &base64::encode(data.as_bytes()))
                 }
                 _ => object.object("reasoningText", |told| {
                     told.text("text", &thought.text).text_if("signature", seal);

@@ -2,6 +2,7 @@
 
 use super::{finish, media, usage, write_blocks};
 use crate::dialect::Usage;
+use crate::dialect::base64;
 use crate::dialect::bedrock::error;
 use crate::dialect::canon::{Block, Content, Delta, Event, Finish, Maker, Part, Source};
 use crate::dialect::codec::EventWriter;
@@ -107,7 +108,7 @@ impl Writer {
                     delta.object("reasoningContent", |thought| {
                         match kind {
                             Kind::Redacted => {
-                                thought.text("redactedContent", &media::encode(seal.data.as_bytes()))
+                                thought.text("redactedContent", &base64::encode(seal.data.as_bytes()))
                             }
                             _ => thought.text("signature", &seal.data),
                         };

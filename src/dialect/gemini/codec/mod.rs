@@ -22,8 +22,9 @@ mod write_response;
 use super::Gemini;
 use crate::dialect::canon::feature::Feature::*;
 use crate::dialect::canon::feature::Verdict::{Approximated, Dropped, Refused};
+use crate::dialect::canon::feature::line;
 use crate::dialect::canon::names::{NameRule, PLAIN_64};
-use crate::dialect::canon::{Feature, Losses, Request, Response, Support, Verdict};
+use crate::dialect::canon::{Losses, Request, Response, Support};
 use crate::dialect::codec::{Codec, EventReader, EventWriter, Facts, Framing, Manner, Outward};
 use crate::dialect::json::Read;
 use crate::error::Result;
@@ -68,10 +69,6 @@ const IDS: NameRule = NameRule { longest: 512, allows: |byte| byte.is_ascii_grap
 
 static FACTS: Facts =
     Facts { support: SUPPORT, tool_names: PLAIN_64, call_ids: IDS, framing: Framing::Sse, user_first: true };
-
-const fn line(feature: Feature, verdict: Verdict) -> Support {
-    Support { feature, verdict }
-}
 
 static SUPPORT: &[Support] = &[
     line(DeveloperRole, Approximated("as `systemInstruction`; later ones as a user's message")),

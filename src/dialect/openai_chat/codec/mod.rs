@@ -22,6 +22,7 @@ mod write_response;
 mod write_tools;
 
 use super::OpenAiChat;
+use crate::dialect::canon::feature::line;
 use crate::dialect::canon::names::{NameRule, PLAIN_64};
 use crate::dialect::canon::{Feature, Losses, Request, Response, Support, Verdict};
 use crate::dialect::codec::{Codec, EventReader, EventWriter, Facts, Framing, Manner, Outward};
@@ -110,13 +111,13 @@ const SUPPORT: &[Support] = &[
 ];
 
 const fn near(feature: Feature, note: &'static str) -> Support {
-    Support { feature, verdict: Verdict::Approximated(note) }
+    line(feature, Verdict::Approximated(note))
 }
 
 const fn dropped(feature: Feature, note: &'static str) -> Support {
-    Support { feature, verdict: Verdict::Dropped(note) }
+    line(feature, Verdict::Dropped(note))
 }
 
 const fn refused(feature: Feature, note: &'static str) -> Support {
-    Support { feature, verdict: Verdict::Refused(note) }
+    line(feature, Verdict::Refused(note))
 }

@@ -22,6 +22,7 @@ mod write_request;
 
 use super::Responses;
 use crate::dialect::canon::blocks::Tell;
+use crate::dialect::canon::feature::line;
 use crate::dialect::canon::names::PLAIN_64;
 use crate::dialect::canon::{
     Choice, Content, Event, Feature, Losses, Request, Response, Support, Verdict, event,
@@ -64,10 +65,6 @@ const SUPPORT: &[Support] = {
         line(MediaOutput, Dropped("images are made by a tool of the provider's")),
     ]
 };
-
-const fn line(feature: Feature, verdict: Verdict) -> Support {
-    Support { feature, verdict }
-}
 
 impl Codec for Responses {
     fn facts(&self) -> &'static Facts {
