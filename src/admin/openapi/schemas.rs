@@ -69,6 +69,7 @@ fn adapt(schema: &mut Value, name: &str) {
                 *target = format!("#/components/schemas/{name}.{part}");
             }
             with_names(members);
+            with_nulls(members);
             members.values_mut().for_each(|value| adapt(value, name));
         }
         Value::Array(items) => items.iter_mut().for_each(|value| adapt(value, name)),
@@ -92,6 +93,23 @@ fn with_names(schema: &mut Map<String, Value>) {
     }
     if let Some(Value::Array(required)) = schema.get_mut("required") {
         required.retain(|name| !ids.iter().any(|id| name == id));
+    }
+}
+
+/// A member that is null counts as absent: where a default stands for it, null may be written.
+fn with_nulls(schema: &mut Map<String, Value>) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    let defaulted = properties.values_mut().filter_map(Value::as_object_mut);
+    for property in defaulted.filter(|property| property.contains_key("default")) {
+        if let Some(of) = property.remove("$ref") {
+            property.insert("anyOf".to_owned(), json!([{"$ref": of}, {"type": "null"}]));
+        }
+        if let Some(kind) = property.get_mut("type").filter(|kind| kind.is_string()) {
+            *kind = json!([kind.take(), "null"]);
+        }
+        if let Some(Value::Array(words)) = property.get_mut("enum") {
+            words.push(Value::Null);
+        }
     }
 }
 
