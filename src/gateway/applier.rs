@@ -39,7 +39,9 @@ impl Applier {
             tracing::info!(generation = snapshot.generation(), "configuration reloaded");
         }
         self.board.applied(Arc::clone(snapshot));
-        let world = World { snapshot: Arc::clone(snapshot), endpoints, applied_at: SystemTime::now() };
+        let board = former.board.next(&former.snapshot, snapshot);
+        let snapshot = Arc::clone(snapshot);
+        let world = World { snapshot, endpoints, board, applied_at: SystemTime::now() };
         self.node.world.store(Arc::new(world));
     }
 }
@@ -49,6 +51,7 @@ pub fn nothing() -> World {
     World {
         snapshot: Arc::new(Snapshot::empty()),
         endpoints: Endpoints::default(),
+        board: Default::default(),
         applied_at: SystemTime::now(),
     }
 }

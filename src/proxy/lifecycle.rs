@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::life::Probe;
 use crate::policy::auth::{self, Caller, Credentials};
 use crate::policy::{access, cache, guardrails, limits};
-use crate::routing::{self, Plan};
+use crate::routing::{self, Plan, Requested};
 use crate::upstream::transport::Upstream;
 use crate::upstream::{self, Answer, Ask, Operation, headers};
 
@@ -87,9 +87,9 @@ async fn exchange<D: Downstream, U: Upstream>(
     let caller = identify(down, x)?;
     let body = body::read(&node.settings, down, x).await?;
     let peek = peek(x, &body)?;
-    let plan = resolve(x, &peek)?;
-    access::permit(&caller, &plan.requested, client::address(&node.settings, down))?;
-    routing::dispatchable(&plan)?;
+    let requested = resolve(x, &peek)?;
+    access::permit(&caller, &requested, client::address(&node.settings, down))?;
+    let plan = routing::direct(&x.world.board, &requested)?;
     x.hold = Some(limits::reserve(&caller, &plan)?);
     guardrails::inspect(&caller, &plan.requested, &body)?;
     if let Some(hit) = cache::recall(&caller, &plan.requested, &body) {
@@ -178,13 +178,13 @@ fn peek(x: &mut Exchange, body: &Bytes) -> Result<Peek> {
     Ok(peek)
 }
 
-fn resolve(x: &mut Exchange, peek: &Peek) -> Result<Plan> {
+fn resolve(x: &mut Exchange, peek: &Peek) -> Result<Requested> {
     x.stream = peek.stream;
     let alias: Arc<str> = peek.model.as_str().into();
     x.alias = Some(Arc::clone(&alias));
-    let plan = routing::resolve(&x.world.snapshot, &alias)?;
-    x.model = Some(plan.requested.model.clone());
-    Ok(plan)
+    let requested = routing::resolve(&x.world.snapshot, &alias)?;
+    x.model = Some(requested.model.clone());
+    Ok(requested)
 }
 
 /// Asks the plan's targets, for as long as the caller is there.

@@ -12,6 +12,7 @@ use regex::Regex;
 use super::history::History;
 use crate::life::Life;
 use crate::resources::Snapshot;
+use crate::routing::Board;
 use crate::telemetry::{Metrics, Telemetry};
 use crate::upstream::{Endpoints, Policy};
 
@@ -30,6 +31,7 @@ pub struct Node<U> {
 pub struct World {
     pub snapshot: Arc<Snapshot>,
     pub endpoints: Endpoints,
+    pub board: Board,
     pub applied_at: SystemTime,
 }
 

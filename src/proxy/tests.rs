@@ -15,6 +15,7 @@ use super::history::Memory;
 use super::{Node, Settings, World, serve};
 use crate::life::Life;
 use crate::resources::{ApiKey, Model, ProviderKey, Snapshot};
+use crate::routing::Board;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
 use crate::upstream::transport::Headers;
@@ -156,6 +157,7 @@ impl House {
         let metrics = Arc::new(Metrics::new().expect("sound families"));
         let world = World {
             endpoints: Endpoints::build(&snapshot, &TlsIdentity::default()),
+            board: Board::default().next(&Snapshot::empty(), &snapshot),
             snapshot: Arc::new(snapshot),
             applied_at: SystemTime::now(),
         };

@@ -269,8 +269,10 @@ impl Snapshot {
             .chain([
                 ("rate_limit on api_keys", self.api_keys().filter(|key| key.rate_limit.is_some()).count()),
                 ("rate_limit on models", models(|model| model.rate_limit.is_some())),
-                ("routing, ensemble or semantic on models", models(|model| model.shape() != Shape::Direct)),
-                ("cooldown on models", models(|model| model.cooldown.is_some())),
+                (
+                    "ensemble or semantic on models",
+                    models(|model| matches!(model.shape(), Shape::Ensemble | Shape::Semantic)),
+                ),
                 ("background_model_check on models", models(|model| model.background_model_check.is_some())),
                 ("auto_prompt_caching on models", models(|model| model.auto_prompt_caching.is_some())),
                 ("cost on models", models(|model| model.cost.is_some())),

@@ -1,11 +1,27 @@
 //! From the alias a caller sent to the targets that may answer it.
 //!
-//! This room chooses; it does not reach anybody and knows no wire format. Plans have one target until
-//! multi-target strategies arrive; everything downstream of a [`Plan`] already walks a list.
+//! This room chooses; it does not reach anybody and knows no wire format. [`resolve`] finds the alias, [`plan`] puts
+//! the targets behind it into the order in which they are tried. What is learnt while the gateway runs (how busy, fast
+//! and well each target is, where each alias is in its sequence) is kept on a [`Board`]; a request reads and writes it
+//! without a lock.
+
+mod board;
+mod decision;
+mod group;
+mod inquiry;
+mod plan;
+mod state;
 
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
+
+pub use board::Board;
+pub use decision::{Affinity, Considered, Decision, Dropped, Verdict};
+pub use group::Group;
+pub use inquiry::Inquiry;
+pub use plan::{direct, plan};
+pub use state::{Busy, Cause, Circuit, Claim, Reason, StateView, TargetState, Told, Trial};
 
 use crate::error::{Error, Kind, Result};
 use crate::resources::{Model, Shape, Snapshot};
@@ -18,6 +34,8 @@ pub struct Requested {
     pub model: Arc<Model>,
     /// The name exactly as the caller sent it; answers carry it.
     pub alias: Arc<str>,
+    /// The text under the `*` of a wildcard.
+    captured: Option<String>,
 }
 
 /// One upstream that may answer.
@@ -26,50 +44,47 @@ pub struct Target {
     pub model: Arc<Model>,
     /// Model id at the upstream.
     pub upstream_model: Arc<str>,
+    pub state: Arc<TargetState>,
 }
 
 /// The targets of one request in the order in which they are tried.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub requested: Requested,
+    /// At least one.
     pub targets: SmallVec<[Target; 1]>,
+    /// None of them is known to be well and they are tried all the same: what [`TargetState::claim`] refuses does not
+    /// matter. So it is for a direct alias.
+    pub anyway: bool,
+    /// For an alias with several targets.
+    pub decision: Option<Box<Decision>>,
 }
 
-/// Finds the alias and what stands behind it: the exact name first, else the wildcard with the longest
-/// literal part.
+/// Finds the alias: the exact name first, else the wildcard with the longest literal part.
 ///
 /// # Errors
-/// `UnknownModel` for a name that nothing matches. A multi-target shape is not refused here but by
-/// [`dispatchable`], after the caller's right to the alias has been checked.
-pub fn resolve(snapshot: &Snapshot, alias: &Arc<str>) -> Result<Plan> {
+/// `UnknownModel` for a name that nothing matches. A shape that cannot be served is not refused here but by [`plan`],
+/// after the caller's right to the alias has been checked.
+pub fn resolve(snapshot: &Snapshot, alias: &Arc<str>) -> Result<Requested> {
     let found = snapshot.model(alias).ok_or_else(|| unknown_model(alias))?;
-    let upstream_model: Arc<str> = match found.model.shape() {
-        Shape::Direct => found.model.upstream_model(found.captured.as_deref()).into(),
-        _ => Arc::from(""),
-    };
-    let target = Target { model: Arc::clone(found.model), upstream_model };
-    let requested = Requested { model: Arc::clone(found.model), alias: Arc::clone(alias) };
-    Ok(Plan { requested, targets: smallvec![target] })
+    Ok(Requested { model: Arc::clone(found.model), alias: Arc::clone(alias), captured: found.captured })
 }
 
 /// Refuses the shapes of alias that this build stores but cannot serve yet.
-///
-/// # Errors
-/// `Unsupported` naming the shape.
-pub fn dispatchable(plan: &Plan) -> Result<()> {
-    let shape = match plan.requested.model.shape() {
-        Shape::Direct => return Ok(()),
+fn unsupported(requested: &Requested) -> Error {
+    let shape = match requested.model.shape() {
+        Shape::Direct => "direct",
         Shape::Routing => "multi-target",
         Shape::Ensemble => "ensemble",
         Shape::Semantic => "semantic",
     };
-    Err(Error::new(
+    Error::new(
         Kind::Unsupported,
         format!(
             "model {:?} is a {shape} alias, which this gateway cannot serve yet",
-            short(&plan.requested.alias)
+            short(&requested.alias)
         ),
-    ))
+    )
 }
 
 fn unknown_model(alias: &str) -> Error {

@@ -1,11 +1,17 @@
 //! What callers ask for by name: one upstream model, or a way to choose or combine several.
 
+mod routing;
 mod rules;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+
+pub use routing::{
+    Affinity, Condition, FallbackOn, HashKind, HashSource, Hedge, Routing, Strategy, Target,
+    WhenAllUnavailable,
+};
 
 use super::glob::Glob;
 use super::kind::{AnyRow, Resource};
@@ -102,6 +108,19 @@ pub struct Cooldown {
     pub trigger_statuses: Vec<u16>,
     pub trigger_on_timeout: bool,
     pub trigger_on_transport: bool,
+    /// Failures in a row after which the target is left alone. A 429 that tells when to come back counts at once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub after_failures: u32,
+    /// Share of failed tries within the window, above 0 to 1, from which on the target is left alone; None = the
+    /// share does not matter.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub error_rate: Option<f64>,
+    /// Length of the window, 1 to 3600.
+    #[schemars(range(min = 1, max = 3600))]
+    pub window_seconds: u64,
+    /// Tries within the window below which the share does not matter, at least 1.
+    #[schemars(range(min = 1))]
+    pub min_requests: u32,
 }
 
 impl Default for Cooldown {
@@ -114,6 +133,10 @@ impl Default for Cooldown {
             trigger_statuses: vec![401, 408, 429, 500, 502, 503, 504],
             trigger_on_timeout: true,
             trigger_on_transport: true,
+            after_failures: 1,
+            error_rate: None,
+            window_seconds: 30,
+            min_requests: 20,
         }
     }
 }
@@ -170,90 +193,6 @@ pub enum CacheTtl {
     FiveMinutes,
     #[serde(rename = "1h")]
     OneHour,
-}
-
-/// A choice among direct models.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-pub struct Routing {
-    #[serde(default)]
-    pub strategy: Strategy,
-    /// At least one.
-    #[schemars(length(min = 1))]
-    pub targets: Vec<Target>,
-    /// Tries again on the same target; None = the deployment's.
-    pub retries: Option<u32>,
-    /// Targets after the first one that may be tried; None = all.
-    pub max_fallbacks: Option<u32>,
-    /// Does a 429 send the request on? None = no.
-    pub retry_on_429: Option<bool>,
-    /// Statuses that send the request on although they would not by themselves.
-    #[serde(default)]
-    #[schemars(inner(range(min = 100, max = 599)))]
-    pub fallback_on_statuses: Vec<u16>,
-    /// Also written `on_all_filtered`.
-    #[serde(default, alias = "on_all_filtered")]
-    #[schemars(extend("x-also" = ["on_all_filtered"]))]
-    pub when_all_unavailable: WhenAllUnavailable,
-    /// Where `consistent_hash` finds its key, first non-empty source first. Only with that strategy.
-    #[schemars(length(min = 1))]
-    pub hash_on: Option<Vec<HashSource>>,
-}
-
-/// In which order targets are tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    #[default]
-    Failover,
-    RoundRobin,
-    Weighted,
-    ConsistentHash,
-    LeastCost,
-    LeastLatency,
-    LeastBusy,
-}
-
-/// One choice of a routing model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub struct Target {
-    /// Alias of a direct model.
-    pub model: String,
-    /// Share among the targets of its tier; 0 counts as 1.
-    #[serde(default = "one")]
-    pub weight: u32,
-    /// Higher tiers are tried first.
-    #[serde(default)]
-    pub priority: i32,
-    /// What the caller may ask for with `x-aisix-routing-tags`.
-    #[serde(default)]
-    pub tags: Vec<String>,
-}
-
-/// What to do when every target is known to be unwell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WhenAllUnavailable {
-    #[default]
-    Fail,
-    TryAnyway,
-}
-
-/// One place to find a hash key in.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-pub struct HashSource {
-    #[serde(rename = "type")]
-    pub kind: HashKind,
-    /// Header or cookie name; required for those two, refused for the others.
-    pub name: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HashKind {
-    Header,
-    Cookie,
-    ApiKey,
-    ClientIp,
 }
 
 /// Several models answer, one judges.
@@ -448,8 +387,4 @@ fn is_direct(row: &dyn AnyRow) -> Option<&'static str> {
         Shape::Direct => None,
         _ => Some("is not a direct model"),
     }
-}
-
-fn one() -> u32 {
-    1
 }

@@ -113,7 +113,7 @@ fn hash_source(rules: &mut Rules, path: &str, source: &HashSource) {
     let named = source.name.as_ref().is_some_and(|name| !name.trim().is_empty());
     match source.kind {
         HashKind::Header | HashKind::Cookie => rules.check(named, path, "is required for this type"),
-        HashKind::ApiKey | HashKind::ClientIp => {
+        _ => {
             rules.check(source.name.is_none(), path, "does not belong to this type");
         }
     }

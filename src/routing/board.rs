@@ -1,0 +1,80 @@
+//! The targets and groups of a configuration, and what becomes of them when the next one comes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::group::Group;
+use super::state::TargetState;
+use super::{Requested, Target};
+use crate::resources::shards::Shards;
+use crate::resources::{Model, Shape, Snapshot};
+
+/// What routing keeps beside a configuration: the state of every direct model, and what was worked out for every
+/// routing alias. A copy shares what stays, so that the next one costs what is different in it.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    /// By model id.
+    directs: Shards<String, Direct>,
+    groups: Shards<String, Arc<Group>>,
+}
+
+/// A direct model.
+#[derive(Clone, Debug)]
+pub(super) struct Direct {
+    pub state: Arc<TargetState>,
+    /// The upstream's own id, unless the alias is a pattern.
+    pub upstream_model: Arc<str>,
+}
+
+impl Board {
+    /// The board of the configuration that follows `former`. The states of models that stay are kept, whatever became
+    /// of their rows; the counters of a routing alias are kept while its targets, weights and priorities are the same.
+    #[must_use]
+    pub fn next(&self, former: &Snapshot, snapshot: &Snapshot) -> Board {
+        let mut next = self.clone();
+        let mut states = HashMap::new();
+        let mut groups = HashMap::new();
+        for model in former.models_beyond(snapshot) {
+            states.extend(next.directs.remove(&model.id).map(|direct| (&model.id, direct.state)));
+            groups.extend(next.groups.remove(&model.id).map(|group| (&model.id, group)));
+        }
+        for model in snapshot.models_beyond(former) {
+            match (model.shape(), &model.routing) {
+                (Shape::Direct, _) => {
+                    let state = states.remove(&model.id).unwrap_or_else(TargetState::new);
+                    let upstream_model = model.upstream_model(None).into();
+                    next.directs.insert(model.id.clone(), Direct { state, upstream_model });
+                }
+                (_, Some(routing)) => {
+                    let former = groups.get(&model.id).map(Arc::as_ref);
+                    next.groups.insert(model.id.clone(), Arc::new(Group::new(routing, former)));
+                }
+                _ => {}
+            }
+        }
+        next
+    }
+
+    /// The state of a direct model.
+    pub fn state(&self, model_id: &str) -> Option<&Arc<TargetState>> {
+        self.directs.get(model_id).map(|direct| &direct.state)
+    }
+
+    /// All states by model id, in no particular order.
+    pub fn states(&self) -> impl Iterator<Item = (&str, &Arc<TargetState>)> {
+        self.directs.iter().map(|(id, direct)| (id.as_str(), &direct.state))
+    }
+
+    /// Takes note of which target answered a conversation, so that its next turn goes there again. `conversation` is
+    /// [`Inquiry::beginning`](super::Inquiry::beginning).
+    pub fn remember(&self, _requested: &Requested, _conversation: u64, _target: &Target, _now: Instant) {}
+
+    pub(super) fn direct(&self, model: &Model) -> Option<&Direct> {
+        self.directs.get(&model.id)
+    }
+
+    pub(super) fn group(&self, model: &Model) -> Option<&Arc<Group>> {
+        self.groups.get(&model.id)
+    }
+}
