@@ -2,13 +2,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
+use super::inquiry::Inquiry;
 use super::node::{InFlight, Node, World};
 use super::routes::{Action, Found};
 use super::settle::Settling;
@@ -88,8 +89,12 @@ async fn exchange<D: Downstream, U: Upstream>(
     let body = body::read(&node.settings, down, x).await?;
     let peek = peek(x, &body)?;
     let requested = resolve(x, &peek)?;
-    access::permit(&caller, &requested, client::address(&node.settings, down))?;
-    let plan = routing::direct(&x.world.board, &requested)?;
+    let address = client::address(&node.settings, down);
+    access::permit(&caller, &requested, address)?;
+    let inquiry = Inquiry::new(down, x, &caller, address, operation, &body);
+    let plan = routing::plan(&x.world.snapshot, &x.world.board, &requested, &inquiry, Instant::now())?;
+    let beginning = plan.decision.as_ref().and_then(|_| inquiry.beginning());
+    x.tries.of(&plan, peek.stream);
     x.hold = Some(limits::reserve(&caller, &plan)?);
     guardrails::inspect(&caller, &plan.requested, &body)?;
     if let Some(hit) = cache::recall(&caller, &plan.requested, &body) {
@@ -99,6 +104,9 @@ async fn exchange<D: Downstream, U: Upstream>(
         x.history = recall_history(node, &caller, &body);
     }
     let answered = dispatch(node, down, x, operation, &caller, &plan, &body, &peek).await;
+    if let (Ok(_), Some(beginning), Some(target)) = (&answered, beginning, x.tries.target()) {
+        x.world.board.remember(&requested, beginning.hash, target, Instant::now());
+    }
     x.tells_losses = !x.tries.losses().is_empty() && down.header(answer::DROPPED_FIELDS).is_some();
     match answered? {
         Answer::Whole(whole) => {

@@ -10,6 +10,7 @@ pub mod doors;
 pub mod downstream;
 mod exchange;
 pub mod history;
+mod inquiry;
 mod lifecycle;
 mod models;
 mod node;

@@ -1,23 +1,31 @@
 //! The tries of one request, as they happen.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, Kind, Side};
-use crate::routing::Target;
+use crate::resources::model::Cooldown;
+use crate::routing::{Busy, Cause, Claim, Plan, Target, Told, Trial};
 use crate::telemetry::{Attempt, Verdict};
 use crate::upstream::Endpoint;
 use crate::upstream::attempt::Trace;
 use crate::upstream::dispatch::Ledger;
 
-/// Finished tries and the one under way.
+/// Finished tries and those under way.
 #[derive(Default)]
 pub struct Tries {
     all: SmallVec<[Try; 1]>,
     trace: Trace,
+    /// The trial of the try that begins next.
+    trial: Option<Trial>,
+    /// Tries that run side by side, until they are joined to the others.
+    branches: Option<Box<[Tries; 2]>>,
+    /// Are targets that are left alone for a while passed over?
+    gated: bool,
+    stream: bool,
 }
 
 /// One try at one target.
@@ -28,22 +36,45 @@ struct Try {
     trace: Trace,
     /// How it ended; None while it is under way.
     end: Option<(Ended, Duration)>,
+    stream: bool,
+    /// Counts the try at its target until the request is settled: a stream keeps its target busy to its last frame.
+    _busy: Busy,
+    /// Held by the one try that may find out whether a target is well again.
+    _trial: Option<Trial>,
 }
 
 /// How a try ended.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Ended {
     /// `ok`, or the name of what went wrong.
     outcome: &'static str,
     verdict: Verdict,
+    /// What it tells of the target, where it failed.
+    failure: Option<Told>,
 }
 
 impl Ended {
-    fn of(error: Option<&Error>) -> Self {
-        match error {
-            None => Ended { outcome: "ok", verdict: Verdict::Well },
-            Some(error) => Ended::with(error.kind, Some(error.status())),
+    /// `status` is what the upstream answered with.
+    fn of(error: Option<&Error>, status: Option<u16>) -> Self {
+        let Some(error) = error else {
+            return Ended { outcome: "ok", verdict: Verdict::Well, failure: None };
+        };
+        let status = match error.kind {
+            Kind::UpstreamRefused => Some(error.status()),
+            _ => status.filter(|status| *status >= 400),
+        };
+        let mut ended = Ended::with(error.kind, status);
+        if let (Some(Told::Failed { retry_after, .. }), Some(seconds)) =
+            (&mut ended.failure, error.retry_after)
+        {
+            *retry_after = Some(Duration::from_secs(seconds.into()));
         }
+        ended
+    }
+
+    /// A try that nobody waits for any longer.
+    fn given_up(outcome: &'static str) -> Self {
+        Ended { outcome, verdict: Verdict::Nothing, failure: Some(Told::Nothing) }
     }
 
     /// A refusal tells of the request, unless it is one of too many requests or of one that took too long.
@@ -54,19 +85,48 @@ impl Ended {
             kind if kind.row().side == Side::Upstream => Verdict::Failed,
             _ => Verdict::Nothing,
         };
-        Ended { outcome: kind.row().name, verdict }
+        let cause = match kind {
+            Kind::UpstreamTimeout => Some(Cause::Timeout),
+            Kind::UpstreamUnreadable => Some(Cause::Decode),
+            Kind::UpstreamUnreachable | Kind::UpstreamCut => Some(Cause::Transport),
+            Kind::UpstreamRefused | Kind::UpstreamCredential => Some(Cause::Status),
+            Kind::UpstreamFailed if status.is_some() => Some(Cause::Status),
+            Kind::UpstreamFailed => Some(Cause::InBand),
+            _ => None,
+        };
+        let failed = |cause| Told::Failed { cause, status, retry_after: None };
+        Ended { outcome: kind.row().name, verdict, failure: Some(cause.map_or(Told::Nothing, failed)) }
     }
 }
 
 impl Ledger for Tries {
+    fn admit(&mut self, target: &Target, last: bool) -> Result<(), Error> {
+        if !self.gated {
+            return Ok(());
+        }
+        self.trial = match target.state.claim(Instant::now()) {
+            Claim::Ready => None,
+            Claim::Trial(trial) => Some(trial),
+            // Others have found out since the plan was made that it is unwell. Better to ask it than nobody.
+            Claim::Refused { .. } if last => None,
+            Claim::Refused { .. } => {
+                return Err(Error::new(Kind::NoTarget, "no target of this model can answer now"));
+            }
+        };
+        Ok(())
+    }
+
     fn begin(&mut self, target: &Target, endpoint: &Arc<Endpoint>) {
         self.trace = Trace::default();
         self.all.push(Try {
+            _busy: target.state.enter(),
+            _trial: self.trial.take(),
             target: target.clone(),
             endpoint: Arc::clone(endpoint),
             began: Instant::now(),
             trace: Trace::default(),
             end: None,
+            stream: self.stream,
         });
     }
 
@@ -75,13 +135,39 @@ impl Ledger for Tries {
     }
 
     fn end(&mut self, error: Option<&Error>) {
-        self.close(Ended::of(error));
+        self.close(Ended::of(error, self.trace.status));
+    }
+
+    fn fork(&mut self) -> [&mut Self; 2] {
+        let (gated, stream) = (self.gated, self.stream);
+        let branch = || Tries { gated, stream, ..Tries::default() };
+        self.branches.insert(Box::new([branch(), branch()])).each_mut()
+    }
+
+    fn join(&mut self, winner: usize) {
+        let Some(branches) = self.branches.take() else { return };
+        let [one, two] = *branches;
+        let (mut won, mut lost) = if winner == 0 { (one, two) } else { (two, one) };
+        lost.close(Ended::given_up(OUTRUN));
+        self.all.extend(lost.all.drain(..));
+        self.all.extend(won.all.drain(..));
+        self.trace = won.trace;
     }
 }
 
 impl Tries {
-    /// The last try has ended, if it had not: by what ended the request.
+    /// The tries of a plan begin.
+    pub fn of(&mut self, plan: &Plan, stream: bool) {
+        self.gated = !plan.anyway;
+        self.stream = stream;
+    }
+
+    /// Those that had not ended have, by what ended the request.
     pub fn finish(&mut self, unfinished: Kind) {
+        for branch in self.branches.iter_mut().flat_map(|branches| branches.iter_mut()) {
+            branch.finish(unfinished);
+        }
+        self.join(0);
         self.close(Ended::with(unfinished, None));
     }
 
@@ -95,6 +181,11 @@ impl Tries {
         self.all.iter().map(Try::attempt).collect()
     }
 
+    /// The target of the latest try.
+    pub fn target(&self) -> Option<&Target> {
+        self.all.last().map(|last| &last.target)
+    }
+
     /// What the target of the latest try could not be told.
     pub fn losses(&self) -> &[Cow<'static, str>] {
         self.all.last().map_or(&[], |last| last.trace.losses.names())
@@ -102,20 +193,33 @@ impl Tries {
 
     /// The answer that had begun failed after all.
     pub fn spoil(&mut self, error: &Error) {
-        if let Some(Try { end: Some((ended, _)), .. }) = self.all.last_mut() {
-            *ended = Ended::of(Some(error));
+        if let Some(last) = self.all.last_mut() {
+            let ended = Ended::of(Some(error), None);
+            last.report(ended, Duration::ZERO);
+            if let Some((former, _)) = &mut last.end {
+                *former = ended;
+            }
         }
     }
 
     fn close(&mut self, ended: Ended) {
         if let Some(last) = self.all.last_mut().filter(|last| last.end.is_none()) {
             last.trace = std::mem::take(&mut self.trace);
-            last.end = Some((ended, last.began.elapsed()));
+            let took = last.began.elapsed();
+            last.end = Some((ended, took));
+            last.report(ended, took);
         }
     }
 }
 
 impl Try {
+    /// Tells the target's state how the try went.
+    fn report(&self, ended: Ended, took: Duration) {
+        let rules = self.target.model.cooldown.as_ref().unwrap_or(&COOLDOWN);
+        let told = ended.failure.unwrap_or(Told::Answered { latency: took, streamed: self.stream });
+        self.target.state.report(rules, told, Instant::now());
+    }
+
     fn attempt(&self) -> Attempt<'_> {
         let model = &*self.target.model;
         let upstream_label = if model.is_wildcard() {
@@ -123,7 +227,10 @@ impl Try {
         } else {
             &self.target.upstream_model
         };
-        let (ended, duration) = self.end.unwrap_or_default();
+        let (outcome, verdict, duration) = match &self.end {
+            Some((ended, duration)) => (ended.outcome, ended.verdict, *duration),
+            None => Default::default(),
+        };
         Attempt {
             model: &model.display_name,
             provider: &self.endpoint.provider,
@@ -131,11 +238,16 @@ impl Try {
             upstream_label,
             provider_key_id: &self.endpoint.provider_key_id,
             status: self.trace.status,
-            outcome: ended.outcome,
-            verdict: ended.verdict,
+            outcome,
+            verdict,
             reused: self.trace.reused,
             duration,
             provider_request_id: self.trace.provider_request_id.as_deref(),
         }
     }
 }
+
+/// The rules of models that have none of their own.
+static COOLDOWN: LazyLock<Cooldown> = LazyLock::new(Cooldown::default);
+/// A try whose answer came after that of another one.
+const OUTRUN: &str = "outrun";

@@ -12,9 +12,10 @@ use super::headers;
 use super::outgoing::outgoing;
 use super::passage::Passage;
 use super::providers::Operation;
-use super::refusal::{in_band_failure, native_refusal, read_refusal};
+use super::refusal::{in_band_failure, read_refusal};
 use super::transport::{Call, Collected, Fault, FaultKind, Fields, Headers, Outgoing, Upstream};
 use crate::dialect::canon::Losses;
+use crate::dialect::refusal::Meaning;
 use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, StreamPass, Usage};
 use crate::error::{Error, Kind, Result};
 use crate::http1;
@@ -104,11 +105,40 @@ pub struct Failure {
     pub hints: Headers,
     /// Did time run out?
     pub timed_out: bool,
+    /// Cannot this target do what the caller asks?
+    pub cannot: bool,
+    /// Status with which the upstream refused, in its head or in-band.
+    pub refused_with: Option<u16>,
+    /// What its refusal is about, where another target may do better.
+    pub meaning: Option<Meaning>,
+    /// The upstream's own words, for a caller of its dialect, should this be the last try.
+    pub native: Option<Box<WholeAnswer>>,
+}
+
+impl Failure {
+    /// The upstream's own words where they may be handed on, else the failure.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn into_answer<C>(mut self) -> Result<Answer<C>, Failure> {
+        match self.native.take() {
+            Some(answer) => Ok(Answer::Whole(answer)),
+            None => Err(self),
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Failure { error, hints: Headers::default(), timed_out: false }
+        Failure {
+            error,
+            hints: Headers::default(),
+            timed_out: false,
+            cannot: false,
+            refused_with: None,
+            meaning: None,
+            native: None,
+        }
     }
 }
 
@@ -132,7 +162,8 @@ pub async fn attempt<U: Upstream>(
     budgets: &Budgets,
     trace: &mut Trace,
 ) -> Result<Answer<U::Call>, Failure> {
-    let (passage, body) = Passage::to(endpoint, upstream_model, ask)?;
+    let (passage, body) = Passage::to(endpoint, upstream_model, ask)
+        .map_err(|error| Failure { cannot: true, ..error.into() })?;
     trace.losses = passage.losses().cloned().unwrap_or_default();
     let request = outgoing(endpoint, passage.dialect, upstream_model, ask, body).await?;
     let began = Instant::now();
@@ -159,7 +190,7 @@ pub async fn attempt<U: Upstream>(
             let due = budgets.head.filter(|_| !ask.peek.stream).map(|budget| began + budget);
             read_whole(call, status, &passage, ask, budgets, due).await
         }
-        _ => Err(read_refusal(call, status, &passage).await).or_else(native_refusal),
+        _ => Err(read_refusal(call, status, &passage).await),
     }
 }
 
@@ -347,13 +378,13 @@ fn fault_failure(fault: &Fault) -> Failure {
     Error::new(kind, message).because(&fault.cause).into()
 }
 
-fn timed_out(budget: Option<Duration>) -> Failure {
+pub(super) fn timed_out(budget: Option<Duration>) -> Failure {
     let millis = budget.unwrap_or_default().as_millis();
     let error = Error::new(Kind::UpstreamTimeout, format!("upstream request timed out after {millis} ms"));
-    Failure { error, hints: Headers::default(), timed_out: true }
+    Failure { timed_out: true, ..error.into() }
 }
 
-async fn bounded<F: Future>(budget: Option<Duration>, work: F) -> Option<F::Output> {
+pub(super) async fn bounded<F: Future>(budget: Option<Duration>, work: F) -> Option<F::Output> {
     match budget {
         Some(budget) => pingora_timeout::timeout(budget, work).await.ok(),
         None => Some(work.await),

@@ -1,11 +1,14 @@
 //! The tries: targets in order, each as often as its budget allows, until one gives an answer.
 
-use std::hash::{BuildHasher, RandomState};
+use std::pin::{Pin, pin};
+use std::slice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use super::attempt::{Answer, Ask, Budgets, Failure, Trace, attempt};
+use super::attempt::{Answer, Ask, Budgets, Failure, Trace, attempt, bounded, timed_out};
 use super::endpoint::{Endpoint, Endpoints};
+use super::retry::{Rules, backoff};
 use super::transport::Upstream;
 use crate::error::{Error, Kind};
 use crate::resources::Model;
@@ -28,142 +31,212 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The times of one try at `model`.
-    pub fn budgets(&self, model: &Model, stream: bool) -> Budgets {
-        let whole = match model.timeout {
+    /// The times of one try at `model`, which stands behind the alias `group`. It may be that alias itself.
+    pub fn budgets(&self, model: &Model, group: &Model, stream: bool, rules: &Rules<'_>) -> Budgets {
+        let of_rows = model.timeout.or(group.timeout);
+        let whole = match of_rows {
             Some(0) => None,
             Some(millis) => Some(Duration::from_millis(millis)),
             None => self.timeout,
         };
-        let gap = if stream { self.stream_budget(model, whole) } else { whole };
+        let own = |row: &Model| row.stream_timeout.filter(|&millis| millis > 0).map(Duration::from_millis);
+        let of_streams = own(model).or_else(|| own(group));
+        let gap = match of_streams {
+            _ if !stream => whole,
+            Some(gap) => Some(gap),
+            None if of_rows.is_some() => whole,
+            None => self.stream_timeout.or(self.timeout),
+        };
+        // Where somebody said how long a target may stay silent, another one may have its chance then. A head that has
+        // left could not be taken back.
+        let waits = rules.first_frame().is_some()
+            || rules.is_of_several() && (of_streams.is_some() || of_rows.is_some());
         Budgets {
             connect: self.connect,
             head: gap,
-            first_frame: self.first_frame.or(gap),
+            first_frame: rules.first_frame().or(self.first_frame).or(gap),
             gap,
-            hold: self.hold,
+            hold: self.hold.filter(|_| !waits),
             max_answer: self.max_answer,
-        }
-    }
-
-    fn stream_budget(&self, model: &Model, whole: Option<Duration>) -> Option<Duration> {
-        match model.stream_timeout.filter(|&millis| millis > 0) {
-            Some(millis) => Some(Duration::from_millis(millis)),
-            None if model.timeout.is_some() => whole,
-            None => self.stream_timeout.or(self.timeout),
         }
     }
 }
 
 /// Receives what happened, try by try, so that a request abandoned half way is still told truly.
 pub trait Ledger: Send {
+    /// May this target be tried now? `last` = there is none after it, and none was tried.
+    ///
+    /// # Errors
+    /// Why not; the next target is tried.
+    fn admit(&mut self, target: &Target, last: bool) -> Result<(), Error>;
     /// A try begins.
     fn begin(&mut self, target: &Target, endpoint: &Arc<Endpoint>);
     /// What the running try has found out so far.
     fn trace(&mut self) -> &mut Trace;
     /// The try ended: `None` with an answer, else with an error.
     fn end(&mut self, error: Option<&Error>);
+    /// Parts of this ledger for tries that run side by side.
+    fn fork(&mut self) -> [&mut Self; 2];
+    /// The tries that ran side by side are over, and what that part tells decides what the request is told of.
+    fn join(&mut self, winner: usize);
 }
 
 /// Tries the plan's targets until one answers.
 ///
 /// # Errors
 /// The last failure.
-pub async fn dispatch<U: Upstream>(
+pub async fn dispatch<U: Upstream, L: Ledger>(
     upstream: &U,
     endpoints: &Endpoints,
     plan: &Plan,
     ask: &Ask<'_>,
     policy: &Policy,
-    ledger: &mut impl Ledger,
+    ledger: &mut L,
 ) -> Result<Answer<U::Call>, Failure> {
-    let mut last = Failure::from(Error::new(Kind::NoTarget, "no target of this model can answer now"));
-    for (index, target) in plan.targets.iter().enumerate() {
-        let endpoint = match endpoints.of(&target.model) {
-            Ok(endpoint) => endpoint,
-            Err(error) => {
-                last = error.into();
-                continue;
+    let rules = Rules::of(plan, policy);
+    let targets = rules.eligible(&plan.targets, ask.peek.stream);
+    let left = AtomicU32::new(rules.max_attempts());
+    let run = Run { upstream, endpoints, ask, policy, group: &plan.requested.model, rules, left: &left };
+    let answered = match (rules.hedge(), rules.total()) {
+        (None, None) => run.in_turn(targets, true, ledger).await,
+        // What few plans ask for is not part of every request's memory.
+        (hedge, total) => {
+            let tries = Box::pin(run.hedged(targets, hedge, ledger));
+            match bounded(total, tries).await {
+                Some(answered) => answered,
+                None => Err(timed_out(total)),
+            }
+        }
+    };
+    answered.or_else(Failure::into_answer)
+}
+
+/// The tries of one plan.
+struct Run<'r, U> {
+    upstream: &'r U,
+    endpoints: &'r Endpoints,
+    ask: &'r Ask<'r>,
+    policy: &'r Policy,
+    /// The alias that was asked for.
+    group: &'r Model,
+    rules: Rules<'r>,
+    /// Tries that may still be made.
+    left: &'r AtomicU32,
+}
+
+impl<U: Upstream> Run<'_, U> {
+    /// One target after the other. `whole` = there is nobody else to ask when they have failed.
+    async fn in_turn<L: Ledger>(
+        &self,
+        targets: &[Target],
+        whole: bool,
+        ledger: &mut L,
+    ) -> Result<Answer<U::Call>, Failure> {
+        let mut last: Option<Failure> = None;
+        for (index, target) in targets.iter().enumerate() {
+            let is_last = whole && index + 1 == targets.len();
+            let failure = match self.reach(target, is_last && last.is_none(), ledger) {
+                Ok(endpoint) => match self.try_target(endpoint, target, is_last, ledger).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                },
+                Err(error) => Failure { cannot: true, ..error.into() },
+            };
+            let goes_on = self.rules.onward(&failure) && self.left.load(Ordering::Relaxed) > 0;
+            // What an upstream said is worth more than that another target is none for this request.
+            if !failure.cannot || last.is_none() {
+                last = Some(failure);
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        Err(last.unwrap_or_else(no_target))
+    }
+
+    /// Two targets side by side once the first has been silent for `after`; the first answer wins.
+    async fn hedged<L: Ledger>(
+        &self,
+        targets: &[Target],
+        after: Option<Duration>,
+        ledger: &mut L,
+    ) -> Result<Answer<U::Call>, Failure> {
+        let (Some(after), [first, rest @ ..]) = (after.filter(|_| targets.len() > 1), targets) else {
+            return self.in_turn(targets, true, ledger).await;
+        };
+        let (winner, answered) = {
+            let [one, two] = ledger.fork();
+            let mut first = pin!(self.in_turn(slice::from_ref(first), false, one));
+            match bounded(Some(after), &mut first).await {
+                Some(Err(failure)) if self.rules.onward(&failure) => (1, self.in_turn(rest, true, two).await),
+                Some(answered) => (0, answered),
+                None => self.race(first, pin!(self.in_turn(rest, true, two))).await,
             }
         };
-        let retries = Retries::of(target, policy, index + 1 == plan.targets.len());
-        match try_target(upstream, endpoint, target, ask, policy, retries, ledger).await {
-            Err(failure) if failure.error.retryable() => last = failure,
-            settled => return settled,
+        ledger.join(winner);
+        answered
+    }
+
+    /// The first answer of two, or the last failure; and whose it is.
+    async fn race<F, G>(&self, mut first: Pin<&mut F>, mut second: Pin<&mut G>) -> (usize, F::Output)
+    where
+        F: Future<Output = Result<Answer<U::Call>, Failure>>,
+        G: Future<Output = F::Output>,
+    {
+        tokio::select! {
+            biased;
+            answered = &mut first => match answered {
+                Err(failure) if self.rules.onward(&failure) => (1, second.await),
+                answered => (0, answered),
+            },
+            answered = &mut second => match answered {
+                Err(failure) if self.rules.onward(&failure) => (0, first.await),
+                answered => (1, answered),
+            },
         }
     }
-    Err(last)
-}
 
-async fn try_target<U: Upstream>(
-    upstream: &U,
-    endpoint: &Arc<Endpoint>,
-    target: &Target,
-    ask: &Ask<'_>,
-    policy: &Policy,
-    retries: Retries,
-    ledger: &mut impl Ledger,
-) -> Result<Answer<U::Call>, Failure> {
-    let budgets = policy.budgets(&target.model, ask.peek.stream);
-    let mut tries = 0;
-    loop {
-        ledger.begin(target, endpoint);
-        let result = attempt(upstream, endpoint, &target.upstream_model, ask, &budgets, ledger.trace()).await;
-        ledger.end(match &result {
-            Ok(Answer::Whole(answer)) => answer.refused.as_ref(),
-            Ok(Answer::Stream(_)) => None,
-            Err(failure) => Some(&failure.error),
-        });
-        match result {
-            Err(failure) if retries.allow(tries, &failure) => {
-                tokio::time::sleep(backoff(tries, failure.error.retry_after)).await;
-                tries += 1;
+    /// Where a target is, if it may be tried now.
+    fn reach<L: Ledger>(&self, target: &Target, last: bool, ledger: &mut L) -> Result<&Arc<Endpoint>, Error> {
+        let endpoint = self.endpoints.of(&target.model)?;
+        ledger.admit(target, last)?;
+        Ok(endpoint)
+    }
+
+    async fn try_target<L: Ledger>(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        target: &Target,
+        is_last: bool,
+        ledger: &mut L,
+    ) -> Result<Answer<U::Call>, Failure> {
+        let budgets = self.policy.budgets(&target.model, self.group, self.ask.peek.stream, &self.rules);
+        let mut tries = 0;
+        loop {
+            ledger.begin(target, endpoint);
+            let model = &target.upstream_model;
+            let result = attempt(self.upstream, endpoint, model, self.ask, &budgets, ledger.trace()).await;
+            ledger.end(result.as_ref().err().map(|failure| &failure.error));
+            let left = self.left.fetch_sub(1, Ordering::Relaxed) > 1;
+            match result {
+                Err(failure) if left && self.rules.again(target, is_last, tries, &failure) => {
+                    tokio::time::sleep(backoff(tries, failure.error.retry_after)).await;
+                    tries += 1;
+                }
+                settled => return settled,
             }
-            settled => return settled,
         }
     }
 }
 
-/// How often one target may be tried again.
-#[derive(Clone, Copy)]
-struct Retries {
-    budget: u32,
-    /// A budget written for the model covers everything; the deployment's default never covers timeouts.
-    covers_timeouts: bool,
+fn no_target() -> Failure {
+    Error::new(Kind::NoTarget, "no target of this model can answer now").into()
 }
-
-impl Retries {
-    fn of(target: &Target, policy: &Policy, last_target: bool) -> Self {
-        match target.model.retries {
-            Some(budget) => Retries { budget, covers_timeouts: true },
-            None => Retries { budget: if last_target { policy.retries } else { 0 }, covers_timeouts: false },
-        }
-    }
-
-    fn allow(self, tries: u32, failure: &Failure) -> bool {
-        tries < self.budget && failure.error.retryable() && (self.covers_timeouts || !failure.timed_out)
-    }
-}
-
-/// The upstream's own hint when it is short, else doubling from 250 ms to 2 s; plus up to 250 ms at random,
-/// so that callers who failed together do not return together.
-fn backoff(tries: u32, hint: Option<u32>) -> Duration {
-    let base = match hint {
-        Some(seconds) if seconds <= LONGEST_HINT => Duration::from_secs(seconds.into()),
-        _ => (FIRST_BACKOFF * 2u32.saturating_pow(tries.min(8))).min(LONGEST_BACKOFF),
-    };
-    base + Duration::from_millis(RandomState::new().hash_one(Instant::now()) % JITTER_MILLIS)
-}
-
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-/// Seconds of `Retry-After` that are worth waiting within one request.
-const LONGEST_HINT: u32 = 5;
-const JITTER_MILLIS: u64 = 250;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::model::Routing;
 
     fn policy() -> Policy {
         Policy {
@@ -171,48 +244,59 @@ mod tests {
             timeout: Some(Duration::from_secs(100)),
             stream_timeout: None,
             first_frame: None,
-            hold: None,
+            hold: Some(Duration::from_secs(9)),
             retries: 2,
             max_answer: 1 << 20,
         }
     }
 
+    fn model(timeout: Option<u64>, stream_timeout: Option<u64>) -> Model {
+        Model { timeout, stream_timeout, ..Model::default() }
+    }
+
     #[test]
-    fn a_model_overrides_the_deployments_times_and_zero_means_none() {
+    fn a_model_overrides_its_group_which_overrides_the_deployments_times_and_zero_means_none() {
+        let none = (None, None);
         let cases = [
-            (None, None, false, Some(100_000)),
-            (Some(5_000), None, false, Some(5_000)),
-            (Some(0), None, false, None),
-            (Some(5_000), Some(700), true, Some(700)),
-            (Some(5_000), Some(0), true, Some(5_000)),
-            (Some(0), None, true, None),
-            (None, None, true, Some(100_000)),
+            (none, none, false, Some(100_000)),
+            ((Some(5_000), None), none, false, Some(5_000)),
+            ((Some(0), None), (Some(7_000), None), false, None),
+            (none, (Some(7_000), None), false, Some(7_000)),
+            (none, (Some(0), None), false, None),
+            ((Some(5_000), Some(700)), none, true, Some(700)),
+            ((Some(5_000), Some(0)), none, true, Some(5_000)),
+            ((Some(5_000), None), (None, Some(300)), true, Some(300)),
+            ((Some(0), None), none, true, None),
+            (none, (Some(7_000), Some(0)), true, Some(7_000)),
+            (none, none, true, Some(100_000)),
         ];
-        for (timeout, stream_timeout, stream, expected) in cases {
-            let model = Model { timeout, stream_timeout, ..Model::default() };
-            let gap = policy().budgets(&model, stream).gap;
-            assert_eq!(gap, expected.map(Duration::from_millis), "{timeout:?} {stream_timeout:?} {stream}");
+        for (own, group, stream, expected) in cases {
+            let (row, alias) = (model(own.0, own.1), model(group.0, group.1));
+            let gap = policy().budgets(&row, &alias, stream, &Rules::of_alias(&alias, &policy())).gap;
+            assert_eq!(gap, expected.map(Duration::from_millis), "{own:?} {group:?} {stream}");
         }
     }
 
     #[test]
-    fn backoff_doubles_up_to_a_bound_and_follows_a_short_hint() {
-        let between = |duration: Duration, low: u64| {
-            (low..low + JITTER_MILLIS).contains(&u64::try_from(duration.as_millis()).expect("short"))
+    fn the_head_of_a_stream_waits_for_its_first_frame_where_another_target_could_do_better() {
+        let alias = |routing: serde_json::Value, stream_timeout| Model {
+            routing: Some(serde_json::from_value::<Routing>(routing).expect("a block")),
+            stream_timeout,
+            ..Model::default()
         };
-        assert!(between(backoff(0, None), 250));
-        assert!(between(backoff(1, None), 500));
-        assert!(between(backoff(9, None), 2_000));
-        assert!(between(backoff(0, Some(3)), 3_000));
-        assert!(between(backoff(0, Some(60)), 250));
-    }
-
-    #[test]
-    fn the_default_budget_covers_no_timeouts_and_an_explicit_one_covers_all() {
-        let failure = |timed_out| Failure { timed_out, ..Error::new(Kind::UpstreamTimeout, "late").into() };
-        let default = Retries { budget: 2, covers_timeouts: false };
-        let explicit = Retries { budget: 1, covers_timeouts: true };
-        assert!(default.allow(0, &failure(false)) && !default.allow(0, &failure(true)));
-        assert!(explicit.allow(0, &failure(true)) && !explicit.allow(1, &failure(true)));
+        let plain = serde_json::json!({"targets": [{"model": "a"}]});
+        let urgent = serde_json::json!({"targets": [{"model": "a"}], "first_frame_timeout": 400});
+        let cases = [
+            (model(None, Some(700)), Some(9_000), 700),
+            (alias(plain.clone(), None), Some(9_000), 100_000),
+            (alias(plain, Some(700)), None, 700),
+            (alias(urgent, None), None, 400),
+        ];
+        for (alias, hold, first_frame) in cases {
+            let rules = Rules::of_alias(&alias, &policy());
+            let budgets = policy().budgets(&model(None, None), &alias, true, &rules);
+            assert_eq!(budgets.hold, hold.map(Duration::from_millis));
+            assert_eq!(budgets.first_frame, Some(Duration::from_millis(first_frame)));
+        }
     }
 }

@@ -13,6 +13,7 @@ mod passage;
 pub mod providers;
 pub mod refusal;
 pub mod resolve;
+mod retry;
 pub mod transport;
 
 pub use attempt::{Answer, Ask, Failure, StreamAnswer, WholeAnswer};

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use super::attempt::{Answer, Failure, WholeAnswer, returned_headers};
+use super::attempt::{Failure, WholeAnswer, returned_headers};
 use super::headers;
 use super::passage::Passage;
 use super::transport::{Call, Collected, Fields};
+use crate::dialect::refusal::meaning;
 use crate::dialect::{Problem, Usage};
 use crate::error::{Error, Kind};
 
-/// A refusal as the engine sees it: what it means, and, when it is written in the caller's own dialect, the
-/// upstream's very words.
-pub struct Refusal {
-    failure: Failure,
-    native: Option<WholeAnswer>,
-}
-
-pub async fn read_refusal<C: Call>(mut call: C, status: u16, passage: &Passage) -> Refusal {
+/// Reads a refusal: what it means, and, when it is written in the caller's own dialect, the upstream's very words.
+pub async fn read_refusal<C: Call>(mut call: C, status: u16, passage: &Passage) -> Failure {
     let mut body = Collected::default();
     let complete = pingora_timeout::timeout(REFUSAL_PATIENCE, async {
         while let Ok(Some(chunk)) = call.chunk().await {
@@ -32,33 +27,27 @@ pub async fn read_refusal<C: Call>(mut call: C, status: u16, passage: &Passage) 
     .unwrap_or(false);
     let body = body.into_bytes();
     let problem = passage.dialect.dialect().read_error(status, &body);
-    let failure = Failure {
-        error: refusal_error(status, &problem, call.fields()),
-        hints: call.fields().copied(headers::is_retry_hint),
-        timed_out: false,
-    };
-    let native = problem.native && passage.is_native();
-    let relayed = failure.error.kind == Kind::UpstreamRefused && native && complete;
-    let headers = returned_headers(call.fields());
-    let native = relayed.then(|| WholeAnswer {
-        status,
-        headers,
-        body,
-        usage: Usage::default(),
-        refused: Some(failure.error.clone()),
-        keeps: false,
+    let error = refusal_error(status, &problem, call.fields());
+    let relayed = error.kind == Kind::UpstreamRefused && problem.native && passage.is_native() && complete;
+    let native = relayed.then(|| {
+        Box::new(WholeAnswer {
+            status,
+            headers: returned_headers(call.fields()),
+            body,
+            usage: Usage::default(),
+            refused: Some(error.clone()),
+            keeps: false,
+        })
     });
+    let hints = call.fields().copied(headers::is_retry_hint);
     if complete {
         call.release().await;
     }
-    Refusal { failure, native }
+    Failure { hints, native, ..refused(error, status, &problem) }
 }
 
-pub fn native_refusal<C>(refusal: Refusal) -> Result<Answer<C>, Failure> {
-    match refusal.native {
-        Some(answer) => Ok(Answer::Whole(Box::new(answer))),
-        None => Err(refusal.failure),
-    }
+fn refused(error: Error, status: u16, problem: &Problem) -> Failure {
+    Failure { refused_with: Some(status), meaning: meaning(status, problem), ..error.into() }
 }
 
 /// What a refusal means to the caller. The upstream's opinion of *our* credential is not the caller's 401,
@@ -89,10 +78,12 @@ fn refusal_error(status: u16, problem: &Problem, fields: Fields<'_>) -> Error {
 /// An error frame where the first event should have been: the stream never began.
 pub fn in_band_failure(problem: &Problem) -> Failure {
     match problem.status {
-        Some(status @ 400..=499) => refusal_error(status, problem, Fields::None).into(),
-        _ => Error::new(Kind::UpstreamFailed, "the upstream began its stream with an error")
-            .because(problem.classified(0))
-            .into(),
+        Some(status @ 400..=499) => refused(refusal_error(status, problem, Fields::None), status, problem),
+        status => {
+            let error = Error::new(Kind::UpstreamFailed, "the upstream began its stream with an error")
+                .because(problem.classified(0));
+            Failure { refused_with: status, ..error.into() }
+        }
     }
 }
 

@@ -77,12 +77,23 @@ pub fn string<'a>(json: &'a [u8], path: &[&str]) -> Option<Cow<'a, str>> {
 
 /// The first element of the array `json` starts with.
 pub fn first_element(json: &[u8]) -> Option<&[u8]> {
-    let open = skip_space(json, 0);
-    if json.get(open) != Some(&b'[') {
-        return None;
-    }
-    let start = skip_space(json, open + 1);
-    json.get(start..value_end(json, start)?)
+    elements(json).next()
+}
+
+/// The elements of the array `json` starts with, until it ends or stops being JSON; none if it is something else.
+pub fn elements(json: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut opens = b'[';
+    let mut at = skip_space(json, 0);
+    std::iter::from_fn(move || {
+        if *json.get(at)? != opens {
+            return None;
+        }
+        opens = b',';
+        let start = skip_space(json, at + 1);
+        let end = value_end(json, start)?;
+        at = skip_space(json, end);
+        json.get(start..end)
+    })
 }
 
 /// Is there a chance that an object in `json` has this member with a value that begins with one of

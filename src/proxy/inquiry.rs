@@ -1,0 +1,150 @@
+//! What the choice among targets may ask about a request.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::downstream::Downstream;
+use super::exchange::Exchange;
+use crate::dialect::conversation::{self, Beginning};
+use crate::dialect::{DialectId, skim};
+use crate::policy::auth::Caller;
+use crate::resources::Model;
+use crate::routing;
+use crate::upstream::{Endpoints, Operation};
+
+/// One request as it is chosen for. Nothing is worked out before somebody asks.
+pub struct Inquiry<'a, D> {
+    down: &'a D,
+    caller: &'a Caller,
+    address: Option<IpAddr>,
+    dialect: DialectId,
+    operation: Operation,
+    stream: bool,
+    body: &'a Bytes,
+    endpoints: &'a Endpoints,
+    /// The beginning of the conversation, once it was looked for.
+    beginning: Cell<Option<Option<Beginning>>>,
+}
+
+impl<'a, D: Downstream> Inquiry<'a, D> {
+    pub fn new(
+        down: &'a D,
+        x: &'a Exchange,
+        caller: &'a Caller,
+        address: Option<IpAddr>,
+        operation: Operation,
+        body: &'a Bytes,
+    ) -> Self {
+        let (dialect, stream, endpoints) = (x.envelope, x.stream, &x.world.endpoints);
+        Inquiry {
+            down,
+            caller,
+            address,
+            dialect,
+            operation,
+            stream,
+            body,
+            endpoints,
+            beginning: Cell::new(None),
+        }
+    }
+
+    /// The beginning of the conversation: for this caller alone, since what others say is none of its business.
+    pub fn beginning(&self) -> Option<Beginning> {
+        let known = self.beginning.get().unwrap_or_else(|| {
+            let found = conversation::beginning(self.dialect, self.body);
+            found.map(|found| Beginning { hash: found.hash ^ hash(self.caller.key.id.as_bytes()), ..found })
+        });
+        self.beginning.set(Some(known));
+        known
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.down.header(name)?).ok().map(str::trim).filter(|text| !text.is_empty())
+    }
+}
+
+impl<D: Downstream> routing::Inquiry for Inquiry<'_, D> {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.text(name)
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        let pairs = self.text("cookie")?.split(';');
+        pairs
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+
+    fn key_id(&self) -> &str {
+        &self.caller.key.id
+    }
+
+    fn client(&self) -> Option<Cow<'_, str>> {
+        self.address.map(|address| address.to_string().into())
+    }
+
+    fn admitted(&self, model: &Model) -> bool {
+        let ranges = &model.allowed_cidrs;
+        ranges.is_empty()
+            || self.address.is_some_and(|address| ranges.iter().any(|range| range.contains(&address)))
+    }
+
+    fn serves(&self, model: &Model) -> bool {
+        let Ok(endpoint) = self.endpoints.of(model) else { return true };
+        let upstream_model = model.upstream_model(None);
+        self.operation == Operation::Generate
+            || endpoint.dialect_for(self.dialect, self.operation, &upstream_model) == self.dialect
+    }
+
+    fn prompt_cache_key(&self) -> Option<Cow<'_, str>> {
+        match self.dialect {
+            DialectId::OpenAiChat | DialectId::Responses => skim::string(self.body, &["prompt_cache_key"]),
+            DialectId::Anthropic | DialectId::Gemini | DialectId::Bedrock => None,
+        }
+    }
+
+    fn session(&self) -> Option<u64> {
+        let named = SESSION_HEADERS.iter().find_map(|name| self.text(name)).map(Cow::Borrowed);
+        let named = named.or_else(|| self.prompt_cache_key())?;
+        Some(hash(named.as_bytes()) ^ hash(self.caller.key.id.as_bytes()))
+    }
+
+    fn conversation(&self) -> Option<u64> {
+        Inquiry::beginning(self).filter(|beginning| beginning.goes_on).map(|beginning| beginning.hash)
+    }
+
+    fn beginning(&self) -> Option<u64> {
+        Inquiry::beginning(self).map(|beginning| beginning.hash)
+    }
+
+    fn stream(&self) -> bool {
+        self.stream
+    }
+
+    fn random(&self) -> u64 {
+        RandomState::new().hash_one(0)
+    }
+}
+
+/// FNV-1a, the same in every process: sessions must find their target at every gateway.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Where agents and applications say which session a request is of: ours, Claude Code, Codex, and what others use.
+const SESSION_HEADERS: &[&str] = &[
+    "x-aisix-session-id",
+    "x-claude-code-session-id",
+    "session_id",
+    "session-id",
+    "conversation_id",
+    "x-session-id",
+];
