@@ -16,6 +16,7 @@ pub mod frame;
 pub mod gemini;
 pub mod json;
 pub mod openai_chat;
+pub mod prune;
 pub mod quirks;
 pub mod refusal;
 pub mod responses;

@@ -164,7 +164,7 @@ pub async fn attempt<U: Upstream>(
 ) -> Result<Answer<U::Call>, Failure> {
     let (passage, body) = Passage::to(endpoint, upstream_model, ask)
         .map_err(|error| Failure { cannot: true, ..error.into() })?;
-    trace.losses = passage.losses().cloned().unwrap_or_default();
+    trace.losses = passage.losses().clone();
     let request = outgoing(endpoint, passage.dialect, upstream_model, ask, body).await?;
     let began = Instant::now();
     let mut fresh = false;

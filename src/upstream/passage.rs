@@ -19,13 +19,14 @@ pub struct Passage {
     pub dialect: DialectId,
     /// Set when the caller speaks another dialect.
     translation: Option<Translation>,
+    /// What was left out on the way to the target.
+    losses: Losses,
 }
 
 struct Translation {
     caller: DialectId,
     outward: Outward,
     renames: Renames,
-    losses: Losses,
     /// Is the conversation to be kept for the caller? See [`responses::history`].
     keeps: bool,
 }
@@ -37,17 +38,8 @@ impl Passage {
     /// `BadRequest` or `Unsupported`: the target cannot do what the caller asks.
     pub fn to(endpoint: &Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Result<(Passage, Bytes)> {
         let dialect = endpoint.dialect_for(ask.dialect, ask.operation, upstream_model);
-        let quirks = endpoint.quirks();
-        let ask_usage = ask.peek.stream && !ask.peek.usage_asked && quirks.stream_options;
         if dialect == ask.dialect {
-            let body = match quirks.anthropic_version.filter(|_| dialect == DialectId::Anthropic) {
-                Some(version) => {
-                    let counts = ask.operation == Operation::CountTokens;
-                    anthropic::for_platform(ask.body, ask.peek, upstream_model, version, counts)
-                }
-                None => dialect.dialect().splice_request(ask.body, ask.peek, upstream_model, ask_usage),
-            };
-            return Ok((Passage { dialect, translation: None }, body));
+            return Ok(spliced(endpoint, dialect, upstream_model, ask));
         }
         translated(endpoint, dialect, upstream_model, ask)
     }
@@ -58,8 +50,8 @@ impl Passage {
     }
 
     /// What was left out on the way to the target.
-    pub fn losses(&self) -> Option<&Losses> {
-        self.translation.as_ref().map(|translation| &translation.losses)
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// Is the answer to be kept so that the caller may go on from it?
@@ -110,6 +102,22 @@ impl Passage {
     }
 }
 
+/// The caller's own bytes, as far as the target takes them.
+fn spliced(endpoint: &Endpoint, dialect: DialectId, model: &str, ask: &Ask<'_>) -> (Passage, Bytes) {
+    let quirks = endpoint.quirks();
+    let ask_usage = ask.peek.stream && !ask.peek.usage_asked && quirks.stream_options;
+    let body = match quirks.anthropic_version.filter(|_| dialect == DialectId::Anthropic) {
+        Some(version) => {
+            let counts = ask.operation == Operation::CountTokens;
+            anthropic::for_platform(ask.body, ask.peek, model, version, counts)
+        }
+        None => dialect.dialect().splice_request(ask.body, ask.peek, model, ask_usage),
+    };
+    let mut losses = Losses::default();
+    let body = quirks.correct(dialect, body, &mut losses);
+    (Passage { dialect, translation: None, losses }, body)
+}
+
 fn translated(
     endpoint: &Endpoint,
     dialect: DialectId,
@@ -149,8 +157,8 @@ fn translated(
         body: ask.body.clone(),
     };
     let Translated { body: written, renames, losses, .. } = translated;
-    let translation = Translation { caller, outward, renames, losses, keeps };
-    Ok((Passage { dialect, translation: Some(translation) }, written.into()))
+    let translation = Translation { caller, outward, renames, keeps };
+    Ok((Passage { dialect, translation: Some(translation), losses }, written.into()))
 }
 
 /// Puts the conversation that a request goes on from before its own turns.

@@ -117,7 +117,10 @@ pub fn adapted(adapter: Adapter) -> &'static Provider {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::dialect::canon::Losses;
 
     #[test]
     fn labels_and_aliases_are_unique_and_bases_parse() {
@@ -149,6 +152,56 @@ mod tests {
                 let sound = speaks.at.is_empty() || speaks.at.starts_with('/') && !speaks.at.ends_with('/');
                 assert!(sound, "{} {}", row.label, speaks.at);
             }
+        }
+    }
+
+    /// A request of a caller who speaks OpenAI chat and knows nothing of the vendor.
+    fn everything() -> (Bytes, Vec<&'static str>) {
+        let renames = PROVIDERS.iter().flat_map(|row| row.quirks.renames).map(|(ours, _)| *ours);
+        let mut names: Vec<&str> = PROVIDERS.iter().flat_map(|row| row.quirks.refuses).copied().collect();
+        names.extend(renames.chain(["max_completion_tokens", "stream_options", "temperature"]));
+        names.sort_unstable();
+        names.dedup();
+        let members: Vec<String> = names.iter().map(|name| format!("\"{name}\" : \"of {name}\"")).collect();
+        (format!("{{{}}}", members.join(" , ")).into(), names)
+    }
+
+    #[test]
+    fn callers_who_speak_a_vendors_format_need_not_know_what_it_refuses() {
+        let (body, names) = everything();
+        for row in PROVIDERS {
+            let quirks = &row.quirks;
+            let mut losses = Losses::default();
+            let sent = quirks.correct(DialectId::OpenAiChat, body.clone(), &mut losses);
+            let told: serde_json::Value = serde_json::from_slice(&sent).expect("JSON");
+            for name in &names {
+                let theirs = quirks.renames.iter().find(|(ours, _)| ours == name).map_or(*name, |it| it.1);
+                let theirs = if theirs == Quirks::NONE.max_tokens { quirks.max_tokens } else { theirs };
+                let lost = quirks.refuses.contains(name);
+                let unsaid = lost || *name == "stream_options" && !quirks.stream_options;
+                let expected = Some(format!("of {name}")).filter(|_| !unsaid);
+                assert_eq!(
+                    told.get(theirs).and_then(|it| it.as_str()),
+                    expected.as_deref(),
+                    "{} {name}",
+                    row.label
+                );
+                assert_eq!(losses.names().iter().any(|it| it == name), lost, "{} {name}", row.label);
+            }
+            assert!(quirks.corrects || sent == body, "{}", row.label);
+        }
+    }
+
+    #[test]
+    fn a_row_that_differs_is_corrected() {
+        for row in PROVIDERS {
+            let Quirks { renames, refuses, max_tokens, stream_options, .. } = row.quirks;
+            let differs = !renames.is_empty() || !refuses.is_empty() || !stream_options;
+            assert!(
+                row.quirks.corrects || !differs && max_tokens == Quirks::NONE.max_tokens,
+                "{}",
+                row.label
+            );
         }
     }
 

@@ -1,6 +1,8 @@
 //! The reference page of providers.
 
 use super::{Auth, Layout, PROVIDERS, Provider, Speaks};
+use crate::dialect::DialectId;
+use crate::dialect::quirks::Quirks;
 
 /// Every provider: what it is called, what it speaks and where, and how it is shown a key.
 pub fn reference_page() -> String {
@@ -22,8 +24,25 @@ pub fn reference_page() -> String {
     for (row, speaks) in PROVIDERS.iter().flat_map(|row| row.named.iter().map(move |speaks| (row, speaks))) {
         page.push_str(&format!("| `{}` | `{}` | {} |\n", row.label, speaks.at, speaks.dialect.title()));
     }
+    page.push_str(CORRECTIONS);
+    page.extend(PROVIDERS.iter().filter_map(corrections));
     page.push_str(CREDENTIALS);
     page
+}
+
+/// What requests lose or say otherwise at a provider.
+fn corrections(row: &Provider) -> Option<String> {
+    let quirks = Some(&row.quirks).filter(|quirks| quirks.corrects)?;
+    let chat = row.speaks_in(DialectId::OpenAiChat).is_some();
+    let bound = (Quirks::NONE.max_tokens, quirks.max_tokens);
+    let renames = quirks.renames.iter().chain(Some(&bound).filter(|(ours, theirs)| chat && ours != theirs));
+    let renamed: Vec<String> = renames.map(|(ours, theirs)| format!("`{ours}` as `{theirs}`")).collect();
+    let unsaid = Some("stream_options").filter(|_| chat && !quirks.stream_options);
+    let out: Vec<String> =
+        quirks.refuses.iter().copied().chain(unsaid).map(|name| format!("`{name}`")).collect();
+    let told = |list: Vec<String>| if list.is_empty() { "–".to_owned() } else { list.join(", ") };
+    let any = !renamed.is_empty() || !out.is_empty();
+    any.then(|| format!("| `{}` | {} | {} |\n", row.label, told(renamed), told(out)))
 }
 
 fn base(row: &Provider) -> String {
@@ -92,6 +111,17 @@ const NAMED: &str = "
 These providers speak another format, and that alone, where `api_base` ends so:
 
 | `provider` | end of `api_base` | format |
+|---|---|---|
+";
+
+const CORRECTIONS: &str = "
+## What providers name otherwise or refuse
+
+Callers who speak the provider's format need not know this: members have the provider's name when they leave, and what it
+would answer with an error stays here, named and counted as in a translation. A provider without a line here, and a server
+that only an `adapter` describes, is told what its caller says.
+
+| `provider` | said as | left out |
 |---|---|---|
 ";
 

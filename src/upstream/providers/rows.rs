@@ -30,7 +30,8 @@ const ROW: Provider = Provider {
 /// OpenAI chat at `/v1`, as most vendors have it.
 const CHAT_V1: &[Speaks] = &[speaks(OpenAiChat, "/v1", Auth::Bearer)];
 
-pub const ANY_OPENAI: Provider = ROW;
+/// Nobody knows what is behind it: what its callers say goes as they say it.
+pub const ANY_OPENAI: Provider = Provider { quirks: Quirks { corrects: false, ..Quirks::COMPATIBLE }, ..ROW };
 pub const ANY_RESPONSES: Provider =
     Provider { speaks: &[speaks(Responses, "", Auth::Bearer)], quirks: Quirks::NONE, ..ROW };
 pub const ANY_ANTHROPIC: Provider =

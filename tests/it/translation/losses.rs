@@ -14,6 +14,7 @@ through_every_door! {
     what_is_left_out_is_named_to_who_asks_and_in_the_log,
     losses_are_counted_under_names_of_our_own,
     nothing_is_lost_where_nothing_is_translated,
+    a_vendor_of_the_callers_own_format_is_told_only_what_it_takes,
     what_the_caller_would_miss_is_refused_by_name,
     a_request_that_has_not_its_formats_form_is_refused_by_name,
     token_counting_is_not_translated,
@@ -100,6 +101,30 @@ async fn nothing_is_lost_where_nothing_is_translated(door: Door) {
     assert_eq!((answer.status, answer.header("x-aisix-dropped-fields")), (200, None));
     let sent = upstream.last().json();
     assert_eq!((&sent["seed"], &sent["x_new"]), (&json!(7), &json!(1)));
+}
+
+async fn a_vendor_of_the_callers_own_format_is_told_only_what_it_takes(door: Door) {
+    let upstream = Upstream::queue([]).await;
+    upstream.always(answers::answering(OpenAi, false));
+    let key = json!({"display_name": "le-key", "provider": "mistral", "api_key": OPENAI_SECRET,
+        "api_base": format!("http://{}/v1", upstream.addr)});
+    let model = json!({"display_name": "le-chat", "provider": "mistral", "model_name": "mistral-real",
+        "provider_key": "le-key"});
+    let gateway = door.setup(&upstream).row("provider_keys", key).row("models", model).start().await;
+    let body = r#"{"model":"le-chat","messages":[{"role":"user","content":"hi","user":1}], "max_completion_tokens" : 9,"seed":7,
+        "user":"u-1","stream_options":{"include_usage":true},"service_tier":"auto","temperature":0.50}"#;
+    let request = Request::post("/v1/chat/completions", body).bearer(CALLER);
+    let request = request.header("x-aisix-request-id", "it-quirks").header("x-aisix-dropped-fields", "1");
+    let answer = gateway.ask(&request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = r#"{"model":"mistral-real","messages":[{"role":"user","content":"hi","user":1}], "max_tokens" : 9,"random_seed":7,"temperature":0.50}"#;
+    assert_eq!(upstream.last().text(), sent);
+    let lost = answer.header("x-aisix-dropped-fields").unwrap_or_default();
+    assert_eq!(names(lost), ["service_tier", "user"]);
+    assert_eq!(names(gateway.log.access("it-quirks").await.text("dropped_fields")), ["service_tier", "user"]);
+    let scrape = gateway.scrape().await;
+    let labels = [("endpoint", "/v1/chat/completions"), ("model", "le-chat"), ("field", "user")];
+    assert_eq!(scrape.sum("aisix_request_dropped_fields_total", &labels), 1.0, "{}", scrape.text);
 }
 
 /// Asserts a 400 of the gateway's own that names a parameter, and that the provider hears nothing.
