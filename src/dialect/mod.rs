@@ -22,11 +22,13 @@ pub mod refusal;
 pub mod responses;
 pub mod skim;
 pub mod splice;
+pub mod state;
 pub mod usage;
 
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use canon::Losses;
 use codec::Codec;
 pub use usage::Usage;
 
@@ -234,6 +236,18 @@ pub trait Dialect: Sync {
     /// The caller's body with the target's model id and, if `ask_usage`, a request for the usage frame.
     /// Nothing else changes.
     fn splice_request(&self, body: &Bytes, peek: &Peek, model: &str, ask_usage: bool) -> Bytes;
+
+    /// Leaves out of a caller's request, or replaces, what other vendors' models left in the conversation and a model of the
+    /// dialect's owner refuses because it did not make it; and names it. None where there is no such thing.
+    fn strip_foreign_state(&self, _body: &Bytes, _model: &str) -> Option<(Bytes, Losses)> {
+        None
+    }
+
+    /// Leaves out, or replaces, all that only the account which made it takes back, so that another may answer: see
+    /// [`state::is_bound_state_refusal`]. A `previous_response_id` stays. None where there is no such thing.
+    fn strip_bound_state(&self, _body: &Bytes) -> Option<(Bytes, Losses)> {
+        None
+    }
 
     /// The upstream's whole answer with the caller's alias in place of its model id.
     ///

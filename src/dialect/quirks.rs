@@ -13,6 +13,8 @@ pub struct Quirks {
     /// Requests of callers who speak the dialect themselves are corrected to what the vendor takes: see
     /// [`Quirks::correct`]. Not where the dialect's owner is asked, nor where nobody knows who is.
     pub corrects: bool,
+    /// Refuses thoughts, and calls, of earlier turns that it did not make (Anthropic, Responses, Gemini).
+    pub knows_its_own: bool,
     /// Name of the bound on an answer's tokens (OpenAI chat).
     pub max_tokens: &'static str,
     /// Takes `developer` messages (OpenAI chat).
@@ -49,6 +51,7 @@ impl Quirks {
     /// As the dialect's owner documents it.
     pub const NONE: Quirks = Quirks {
         corrects: false,
+        knows_its_own: true,
         max_tokens: "max_completion_tokens",
         developer_role: true,
         stream_options: true,
@@ -76,6 +79,7 @@ impl Quirks {
     /// As most servers speak OpenAI chat: by its older names.
     pub const COMPATIBLE: Quirks = Quirks {
         corrects: true,
+        knows_its_own: false,
         max_tokens: "max_tokens",
         developer_role: false,
         openai_only: false,

@@ -114,7 +114,13 @@ fn spliced(endpoint: &Endpoint, dialect: DialectId, model: &str, ask: &Ask<'_>) 
         None => dialect.dialect().splice_request(ask.body, ask.peek, model, ask_usage),
     };
     let mut losses = Losses::default();
-    let body = quirks.correct(dialect, body, &mut losses);
+    let mut body = quirks.correct(dialect, body, &mut losses);
+    if quirks.knows_its_own
+        && let Some((stripped, lost)) = dialect.dialect().strip_foreign_state(&body, model)
+    {
+        losses.add(lost);
+        body = stripped;
+    }
     (Passage { dialect, translation: None, losses }, body)
 }
 

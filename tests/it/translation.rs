@@ -8,3 +8,5 @@ mod losses;
 mod refusals;
 /// Streams that fail, and callers who leave them.
 mod streams;
+/// Conversations that change their vendor.
+mod thoughts;

@@ -9,12 +9,14 @@ mod answer;
 mod codec;
 mod error;
 mod request;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 
+use super::canon::Losses;
 use super::{Answer, Dialect, Peek, Problem, StreamEdits, StreamPass};
 use crate::error::{Error, Result};
 pub use error::thread_unsupported;
@@ -31,6 +33,14 @@ impl Dialect for Anthropic {
 
     fn splice_request(&self, body: &Bytes, peek: &Peek, model: &str, _ask_usage: bool) -> Bytes {
         request::splice(body, peek, model)
+    }
+
+    fn strip_foreign_state(&self, body: &Bytes, _model: &str) -> Option<(Bytes, Losses)> {
+        state::strip_foreign(body)
+    }
+
+    fn strip_bound_state(&self, body: &Bytes) -> Option<(Bytes, Losses)> {
+        state::strip_bound(body)
     }
 
     fn splice_answer(&self, body: &Bytes, model: &str) -> Result<Answer> {

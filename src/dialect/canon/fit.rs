@@ -22,6 +22,11 @@ impl Losses {
         }
     }
 
+    /// Notes what was lost elsewhere.
+    pub fn add(&mut self, other: Losses) {
+        other.names.into_iter().for_each(|name| self.drop(name));
+    }
+
     /// What was left out, in the order in which it was found.
     pub fn names(&self) -> &[Cow<'static, str>] {
         &self.names

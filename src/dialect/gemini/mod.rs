@@ -12,6 +12,7 @@ pub mod array;
 mod codec;
 mod error;
 mod request;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod usage;
 
 use bytes::Bytes;
 
+use super::canon::Losses;
 use super::{Answer, Dialect, Peek, Problem, StreamEdits, StreamPass};
 use crate::error::{Error, Result};
 
@@ -34,6 +36,14 @@ impl Dialect for Gemini {
 
     fn splice_request(&self, body: &Bytes, peek: &Peek, model: &str, _ask_usage: bool) -> Bytes {
         request::splice(body, peek, model)
+    }
+
+    fn strip_foreign_state(&self, body: &Bytes, model: &str) -> Option<(Bytes, Losses)> {
+        state::sign_foreign(body, model)
+    }
+
+    fn strip_bound_state(&self, body: &Bytes) -> Option<(Bytes, Losses)> {
+        state::strip_bound(body)
     }
 
     fn splice_answer(&self, body: &Bytes, model: &str) -> Result<Answer> {

@@ -64,7 +64,11 @@ pub const VERTEX: Provider = Provider {
         speaks(OpenAiChat, "", Auth::Google),
     ],
     layout: Layout::Vertex,
-    quirks: Quirks { anthropic_version: Some("vertex-2023-10-16"), ..Quirks::COMPATIBLE },
+    quirks: Quirks {
+        knows_its_own: true,
+        anthropic_version: Some("vertex-2023-10-16"),
+        ..Quirks::COMPATIBLE
+    },
     ..ROW
 };
 
@@ -117,6 +121,7 @@ pub static PROVIDERS: &[Provider] = &[
         base_env: "GEMINI_BASE_URL",
         aliases: &["gemini/*", "gemini-*"],
         quirks: Quirks {
+            knows_its_own: true,
             efforts: &[Effort::None, Effort::Minimal, Effort::Low, Effort::Medium, Effort::High],
             ..Quirks::COMPATIBLE
         },
@@ -214,6 +219,7 @@ pub static PROVIDERS: &[Provider] = &[
         base_env: "OPENROUTER_BASE_URL",
         aliases: &["openrouter/*"],
         quirks: Quirks {
+            knows_its_own: true,
             thoughts: "reasoning",
             returns_thoughts: true,
             top_k: true,

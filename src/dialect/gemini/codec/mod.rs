@@ -19,6 +19,9 @@ mod write_events;
 mod write_request;
 mod write_response;
 
+pub use model::Model;
+pub use write_contents::UNSIGNED;
+
 use super::Gemini;
 use crate::dialect::canon::feature::Feature::*;
 use crate::dialect::canon::feature::Verdict::{Approximated, Dropped, Refused};

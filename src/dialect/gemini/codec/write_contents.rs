@@ -322,7 +322,7 @@ fn write_file(media_type: Option<&str>, uri: &str, seal: Option<&str>, parts: &m
 const FOREIGN_FILE: &str = "a file of another provider cannot be used with this model: send its content, or the URI of a file uploaded to Gemini";
 /// `skip_thought_signature_validator`, the word that Google documents for calls that are not Gemini's, as bytes are
 /// written in JSON.
-const UNSIGNED: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+pub const UNSIGNED: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
 /// Media types that results take.
 const NESTED: [&str; 5] = ["image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"];
 /// Whole numbers of so many digits are exact as doubles.
