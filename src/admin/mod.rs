@@ -20,7 +20,6 @@ pub mod status;
 mod time;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use http::Method;
@@ -48,8 +47,8 @@ pub struct MetricsApp {
     pub board: Arc<Board>,
     /// Path of the scrape, `/metrics` unless configured.
     pub path: String,
-    /// Lines the access log gave up.
-    pub log_drops: Option<Arc<AtomicU64>>,
+    /// Brings counters up to totals that other rooms keep, before a scrape.
+    pub catch_up: Box<dyn Fn(&Metrics) + Send + Sync>,
 }
 
 #[async_trait]
@@ -97,9 +96,7 @@ impl Answering for MetricsApp {
         }
         let path = path_of(session);
         if path == self.path {
-            if let Some(drops) = &self.log_drops {
-                self.metrics.log_drops(drops.load(Ordering::Relaxed));
-            }
+            (self.catch_up)(&self.metrics);
             self.metrics.configuration(&self.board.counted());
             return Reply::new(200, "text/plain; version=0.0.4", self.metrics.render());
         }

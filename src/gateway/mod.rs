@@ -12,6 +12,7 @@ mod standalone;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
@@ -187,7 +188,7 @@ fn add_services(
     node: &Arc<Gateway>,
     board: &Arc<Board>,
     api: Api,
-    log_drops: Option<Arc<std::sync::atomic::AtomicU64>>,
+    log_drops: Option<Arc<AtomicU64>>,
 ) {
     let door = Door::new(Arc::clone(node), settings::times(config));
     let mut proxy: HttpProxy<Door<Client>> = http_proxy(&server.configuration, door);
@@ -213,10 +214,21 @@ fn add_services(
             metrics: Arc::clone(&node.telemetry.metrics),
             board: Arc::clone(board),
             path: config.observability.metrics.prometheus.path(),
-            log_drops,
+            catch_up: catch_up(node, log_drops),
         }));
         server.add_service(Listener::new("metrics", socket, None, app, &node.life));
     }
+}
+
+/// What a scrape asks other rooms for: lines the access log gave up, and how fetching tokens went.
+fn catch_up(node: &Arc<Gateway>, log_drops: Option<Arc<AtomicU64>>) -> Box<dyn Fn(&Metrics) + Send + Sync> {
+    let fetches = node.world.load().endpoints.token_fetches();
+    Box::new(move |metrics| {
+        if let Some(drops) = &log_drops {
+            metrics.log_drops(drops.load(Ordering::Relaxed));
+        }
+        metrics.credential_refreshes(fetches.totals());
+    })
 }
 
 /// The sockets, bound before anything else is done: a port in use must be a failure to start.

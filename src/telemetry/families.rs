@@ -72,6 +72,7 @@ pub(super) const CONFIG_OBSERVED: usize = 22;
 pub(super) const CONFIG_CONNECTED: usize = 23;
 pub(super) const CONFIG_REJECTED: usize = 24;
 pub(super) const DROPPED_FIELDS: usize = 25;
+pub(super) const CREDENTIAL_REFRESHES: usize = 26;
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
@@ -185,7 +186,14 @@ pub static FAMILIES: &[Family] = &[
         "aisix_request_dropped_fields_total",
         Counter,
         &["endpoint", "model", "field"],
-        "Fields that a target of another dialect could not be told; `other` for fields without a line in docs/dialects.md.",
+        "Fields that a target could not be told; `other` for fields without a line in docs/dialects.md.",
+    ),
+    family(
+        "aisix_credential_refresh_total",
+        Counter,
+        &["issuer", "result"],
+        "Tokens fetched for provider keys that are documents, by who gives them out (`google`, `entra`) and how it went (`ok`, \
+         `failed`).",
     ),
 ];
 

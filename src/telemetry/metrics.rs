@@ -163,13 +163,13 @@ impl Metrics {
         self.gauge(families::CONFIG_OBSERVED).set(number(known.observed));
         self.gauge(families::CONFIG_CONNECTED).set(i64::from(known.connected));
         self.gauge(families::CONFIG_REJECTED).set(number(known.rejected as u64));
-        self.bring_up(families::CONFIG_RELOADS, known.applied.saturating_sub(1));
-        self.bring_up(families::CONFIG_RELOAD_FAILURES, known.failures);
+        self.bring_up(families::CONFIG_RELOADS, &[], known.applied.saturating_sub(1));
+        self.bring_up(families::CONFIG_RELOAD_FAILURES, &[], known.failures);
     }
 
     /// Brings a counter that is kept elsewhere up to its total.
-    fn bring_up(&self, family: usize, total: u64) {
-        let Some(counter) = self.find_counter(family, &[]) else { return };
+    fn bring_up(&self, family: usize, labels: &[&str], total: u64) {
+        let Some(counter) = self.find_counter(family, labels) else { return };
         if let Ok(_alone) = self.totals.lock() {
             counter.inc_by(total.saturating_sub(counter.get()));
         }
@@ -182,7 +182,14 @@ impl Metrics {
 
     /// Brings the counter of dropped log lines up to `total`.
     pub fn log_drops(&self, total: u64) {
-        self.bring_up(families::LOG_DROPS, total);
+        self.bring_up(families::LOG_DROPS, &[], total);
+    }
+
+    /// Brings the counters of fetched tokens up to totals: issuer, how it went, how often.
+    pub fn credential_refreshes(&self, totals: impl Iterator<Item = (&'static str, &'static str, u64)>) {
+        totals.for_each(|(issuer, result, total)| {
+            self.bring_up(families::CREDENTIAL_REFRESHES, &[issuer, result], total);
+        });
     }
 
     /// Everything in the text format 0.0.4.

@@ -17,6 +17,7 @@ mod retry;
 pub mod transport;
 
 pub use attempt::{Answer, Ask, Failure, StreamAnswer, WholeAnswer};
+pub use credential::Fetches;
 pub use dispatch::{Policy, dispatch};
 pub use endpoint::{Endpoint, Endpoints};
 pub use providers::{Operation, PROVIDERS, Provider};

@@ -9,6 +9,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::json;
 
 use super::document::{Entra, ServiceAccount, wrong};
+use super::fetches::Issuer;
 use crate::document::Secret;
 use crate::error::{Error, Result};
 
@@ -47,6 +48,14 @@ impl Grant {
     pub fn token_uri(&self) -> &str {
         match self {
             Grant::Google { token_uri, .. } | Grant::Entra { token_uri, .. } => token_uri,
+        }
+    }
+
+    /// Whose tokens they are, for telemetry.
+    pub fn issuer(&self) -> Issuer {
+        match self {
+            Grant::Google { .. } => Issuer::Google,
+            Grant::Entra { .. } => Issuer::Entra,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod document;
 mod entry;
+mod fetches;
 mod grant;
 mod sigv4;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use http::{HeaderName, HeaderValue};
 
 pub use document::Document;
 pub use entry::Entry;
+pub use fetches::Fetches;
 pub use sigv4::path_segment;
 pub use token::Tokens;
 

@@ -61,15 +61,40 @@ impl Issuer {
     }
 
     fn source(&self) -> Arc<TokenSource> {
+        self.source_counted_by(&Tokens::default())
+    }
+
+    fn source_counted_by(&self, tokens: &Tokens) -> Arc<TokenSource> {
         let grant = Grant::Entra {
             client_id: "app".into(),
             client_secret: crate::document::Secret::new("hunter2+&"),
             scope: "https://x.example/.default".into(),
             token_uri: format!("{}/t/oauth2/v2.0/token", self.url()),
         };
-        let source = TokenSource::new("key", grant, &TlsIdentity::default(), &Tokens::default());
+        let source = TokenSource::new("key", grant, &TlsIdentity::default(), tokens);
         Arc::new(source.expect("sound"))
     }
+}
+
+#[tokio::test]
+async fn fetches_are_counted_by_issuer_and_by_how_they_went() {
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            let answers = vec![(500, Value::Null), (200, json!({"access_token": "t", "expires_in": 3600}))];
+            let issuer = Issuer::start(answers).await;
+            let tokens = Tokens::default();
+            let source = issuer.source_counted_by(&tokens);
+            assert!(source.token().await.is_err());
+            source.age(Duration::from_secs(60));
+            assert!(source.token().await.is_ok());
+            assert!(source.token().await.is_ok(), "one that serves is not fetched");
+            let told: Vec<_> = tokens.fetches.totals().collect();
+            let expected =
+                [("google", "ok", 0), ("google", "failed", 0), ("entra", "ok", 1), ("entra", "failed", 1)];
+            assert_eq!(told, expected);
+        })
+        .await;
 }
 
 async fn serve(mut stream: TcpStream, script: Arc<Script>) {

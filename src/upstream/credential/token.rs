@@ -14,6 +14,7 @@ use http::HeaderValue;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::fetches::Fetches;
 use super::grant::Grant;
 use super::refused;
 use crate::dialect::DialectId;
@@ -25,15 +26,23 @@ use crate::upstream::transport::pingora::Pool;
 use crate::upstream::transport::tls::TlsIdentity;
 use crate::upstream::transport::{Call, Fault, Headers, Outgoing, Upstream};
 
-/// Reaches token endpoints. Made when the first of them is needed.
+/// Reaches token endpoints, and counts how that went.
 #[derive(Clone)]
-pub struct Tokens(Arc<LazyLock<Client>>);
+pub struct Tokens {
+    /// Made when the first of them is needed.
+    client: Arc<LazyLock<Client>>,
+    pub fetches: Arc<Fetches>,
+}
 
 impl Default for Tokens {
     fn default() -> Self {
-        Tokens(Arc::new(LazyLock::new(|| {
-            Client::new(Pool { per_peer: 1, idle: Some(Duration::from_secs(1)), keepalive: None, workers: 1 })
-        })))
+        Tokens {
+            client: Arc::new(LazyLock::new(|| {
+                let idle = Some(Duration::from_secs(1));
+                Client::new(Pool { per_peer: 1, idle, keepalive: None, workers: 1 })
+            })),
+            fetches: Arc::default(),
+        }
     }
 }
 
@@ -57,7 +66,7 @@ pub struct TokenSource {
     provider_key_id: String,
     grant: Grant,
     server: Endpoint,
-    client: Tokens,
+    tokens: Tokens,
     current: ArcSwapOption<Token>,
     failed: ArcSwapOption<Failed>,
     /// Held while a token is fetched.
@@ -75,7 +84,7 @@ impl TokenSource {
     ///
     /// # Errors
     /// The token endpoint is none, or would be told secrets over a network in plain text.
-    pub fn new(provider_key_id: &str, grant: Grant, trust: &TlsIdentity, client: &Tokens) -> Result<Self> {
+    pub fn new(provider_key_id: &str, grant: Grant, trust: &TlsIdentity, tokens: &Tokens) -> Result<Self> {
         let unusable = || {
             refused("the provider key of this model cannot be used")
                 .because("api_key names a token endpoint that is not an https URL")
@@ -88,7 +97,7 @@ impl TokenSource {
             provider_key_id: provider_key_id.to_owned(),
             grant,
             server,
-            client: client.clone(),
+            tokens: tokens.clone(),
             current: ArcSwapOption::empty(),
             failed: ArcSwapOption::empty(),
             fetching: Arc::default(),
@@ -166,7 +175,9 @@ impl TokenSource {
 
     async fn renew(&self, _alone: OwnedMutexGuard<()>) -> Result<Arc<Token>> {
         let fetched = pingora_timeout::timeout(PATIENCE, self.fetch()).await;
-        match fetched.unwrap_or_else(|_| Err("the token endpoint did not answer in time".to_owned())) {
+        let fetched = fetched.unwrap_or_else(|_| Err("the token endpoint did not answer in time".to_owned()));
+        self.tokens.fetches.count(self.grant.issuer(), fetched.is_ok());
+        match fetched {
             Ok(token) => {
                 let token = Arc::new(token);
                 self.current.store(Some(Arc::clone(&token)));
@@ -201,7 +212,7 @@ impl TokenSource {
         let request = Outgoing { path, headers, body: Bytes::from(self.grant.form(now)?) };
         let asked = Instant::now();
         let fault = |fault: Fault| format!("the token endpoint could not be asked: {}", fault.cause);
-        let mut call = self.client.0.open(&self.server, true, Some(PATIENCE)).await.map_err(fault)?;
+        let mut call = self.tokens.client.open(&self.server, true, Some(PATIENCE)).await.map_err(fault)?;
         call.send(&request).await.map_err(fault)?;
         let status = call.head().await.map_err(fault)?;
         let mut body = Vec::new();

@@ -7,7 +7,7 @@ use super::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::resources::shards::Shards;
 use crate::resources::{Model, ProviderKey, Shape, Snapshot};
-use crate::upstream::credential::Tokens;
+use crate::upstream::credential::{Fetches, Tokens};
 use crate::upstream::transport::tls::TlsIdentity;
 
 /// The endpoints of a configuration: one for each provider key and vendor label that a model goes to. A copy shares
@@ -54,6 +54,11 @@ impl Endpoints {
             next.renew(&key.id, snapshot.provider_key(&key.id), trust);
         }
         next
+    }
+
+    /// How fetching tokens went, of this configuration and of those before and after it.
+    pub fn token_fetches(&self) -> Arc<Fetches> {
+        Arc::clone(&self.tokens.fetches)
     }
 
     fn enter(&mut self, model: &Model, snapshot: &Snapshot, trust: &TlsIdentity) {
