@@ -1,6 +1,6 @@
 //! What an upstream's refusal means to a caller.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::attempt::{Failure, WholeAnswer, returned_headers};
 use super::headers;
@@ -69,7 +69,7 @@ fn refusal_error(status: u16, problem: &Problem, fields: Fields<'_>) -> Error {
         _ => Error::new(Kind::UpstreamFailed, format!("upstream returned {status}")),
     };
     let error = error.because(problem.classified(status));
-    match retry_after(fields).or(problem.retry_after) {
+    match retry_after(fields, SystemTime::now()).or(problem.retry_after) {
         Some(seconds) => error.retry_after(seconds),
         None => error,
     }
@@ -87,11 +87,17 @@ pub fn in_band_failure(problem: &Problem) -> Failure {
     }
 }
 
-/// Seconds until the upstream wants to be asked again, from `retry-after-ms` or `retry-after` (seconds or
-/// an HTTP date is allowed there; only seconds are read).
-fn retry_after(fields: Fields<'_>) -> Option<u32> {
+/// Seconds until the upstream wants to be asked again, from `retry-after-ms` or `retry-after`: a number, or a date in one
+/// of the three forms of RFC 9110, 5.6.7.
+fn retry_after(fields: Fields<'_>, now: SystemTime) -> Option<u32> {
     let number = |name: &str| fields.text(name)?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"))?;
+    let date = || {
+        let at = httpdate::parse_http_date(fields.text("retry-after")?.trim()).ok()?;
+        // A date in the past means now.
+        Some(at.duration_since(now).unwrap_or_default().as_secs_f64())
+    };
+    let milliseconds = number("retry-after-ms").map(|ms| ms / 1000.0);
+    let seconds = milliseconds.or_else(|| number("retry-after")).or_else(date)?;
     (0.0..=MAX_RETRY_AFTER).contains(&seconds).then_some(seconds.ceil() as u32)
 }
 
@@ -142,7 +148,31 @@ mod tests {
         for (name, value, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            assert_eq!(retry_after(Fields::Map(&headers)), expected, "{name}: {value}");
+            let told = retry_after(Fields::Map(&headers), SystemTime::now());
+            assert_eq!(told, expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn retry_hints_are_read_as_dates_of_all_three_forms() {
+        // RFC 9110, 5.6.7: all three say 784111777 seconds after 1970.
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let forms =
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
+        let ago = |by: u64| date - Duration::from_millis(by);
+        let cases = [
+            (ago(90_000), Some(90)),
+            (ago(1_200), Some(2)),
+            (date, Some(0)),
+            (date + Duration::from_secs(5), Some(0)),
+            (ago(86_401_000), None),
+        ];
+        for form in forms {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", HeaderValue::from_static(form));
+            for (now, expected) in cases {
+                assert_eq!(retry_after(Fields::Map(&headers), now), expected, "{form}");
+            }
         }
     }
 }
