@@ -63,6 +63,9 @@ class Stream:
 
 
 ANTHROPIC = {"dialect": "anthropic", "alias": "claude"}
+# The caller's dialect is not the provider's: who only forwards takes no part.
+TO_ANTHROPIC = {"dialect": "openai", "alias": "claude", "needs": "translation"}
+TO_OPENAI = {"dialect": "anthropic", "alias": "chat", "needs": "translation"}
 
 CASES = [
     Whole("chat1", "small chat, 1 connection", 1),
@@ -93,5 +96,17 @@ CASES = [
            beside="stream1000"),
     Stream("messages-flood", "32 Anthropic streams as fast as they come", 32, 0, tokens=2000, **ANTHROPIC,
            beside="flood"),
+    Whole("to-anthropic32", "small chat to an Anthropic provider, 32 connections", 32, **TO_ANTHROPIC,
+          beside="chat32"),
+    Whole("to-anthropic32-16k", "16 KiB chat to an Anthropic provider, 32 connections", 32, 16, **TO_ANTHROPIC,
+          beside="chat32-16k"),
+    Whole("to-openai32", "small Anthropic messages to an OpenAI provider, 32 connections", 32, **TO_OPENAI,
+          beside="messages32"),
+    Whole("to-openai32-16k", "16 KiB Anthropic messages to an OpenAI provider, 32 connections", 32, 16, **TO_OPENAI,
+          beside="messages32-16k"),
+    Stream("to-anthropic-stream200", "200 chat streams of an Anthropic provider at 42 frames/s", 200, 42,
+           **TO_ANTHROPIC, beside="stream200"),
+    Stream("to-openai-stream200", "200 Anthropic streams of an OpenAI provider at 42 frames/s", 200, 42,
+           **TO_OPENAI, beside="messages-stream200"),
 ]
 BY_NAME = {case.name: case for case in CASES}

@@ -73,6 +73,16 @@ class Manifests(unittest.TestCase):
         translated = cases.Whole("translated", "", 1, needs="translation")
         self.assertTrue(row.takes(translated) and not competitors.Manifest("y").takes(translated))
 
+    def test_only_who_translates_takes_part_where_caller_and_provider_differ(self):
+        found = competitors.manifests()
+        natives = {"openai": "chat", "anthropic": "claude"}
+        for case in cases.CASES:
+            takes = {name for name, row in found.items() if row.takes(case)}
+            translated = natives[case.dialect] != case.alias
+            self.assertEqual(case.needs, "translation" if translated else None, case.name)
+            self.assertIn("gateway", takes)
+            self.assertEqual(translated, takes.isdisjoint({"direct", "nginx", "bare"}), case.name)
+
     def test_bodies_have_about_the_size_they_are_named_for(self):
         for case in cases.CASES:
             if isinstance(case, cases.Whole) and case.kib:
