@@ -6,6 +6,7 @@ use super::canon::names::{self, Renames};
 use super::canon::{Content, Event, Losses, Request, Response, Role, ToolKind, Turn, event, fit};
 use super::codec::{Codec, Manner, Outward};
 use super::frame::transcode::Transcode;
+use super::json::Words;
 use super::{Answer, DialectId, StreamPass, skim};
 use crate::error::{Error, Kind, Result};
 
@@ -134,14 +135,14 @@ fn begin_with_user(request: &mut Request<'_>) {
 fn estimate(request: &Request<'_>) -> u64 {
     fn weigh(content: &Content<'_>) -> u64 {
         let bytes = match content {
-            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.len(),
+            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.size(),
             Content::Media(_) => return MEDIA_TOKENS,
-            Content::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Content::ToolCall(call) => call.name.len() + call.arguments.size(),
             Content::ToolResult(result) => {
                 return result.parts.iter().map(|part| weigh(&part.content)).sum::<u64>()
                     + result.json.map_or(0, |json| json.len() as u64 / 4);
             }
-            Content::Thought(thought) => thought.text.len(),
+            Content::Thought(thought) => thought.text.size(),
             Content::Foreign(foreign) => foreign.json.len(),
         };
         bytes as u64 / 4 + 1
@@ -151,7 +152,7 @@ fn estimate(request: &Request<'_>) -> u64 {
     let tools = request.tools.iter().map(|tool| match &tool.kind {
         ToolKind::Function(function) => {
             (function.schema.as_deref().map_or(0, str::len)
-                + function.description.as_ref().map_or(0, |text| text.len())) as u64
+                + function.description.as_ref().map_or(0, Words::size)) as u64
                 / 4
         }
         _ => 0,

@@ -10,10 +10,9 @@
 //!
 //! `Failed` may come at any place, and nothing follows it. Different choices may be interleaved.
 
-use std::borrow::Cow;
-
 use super::request::{Part, ToolCall};
 use super::response::{Citation, Finish, Response, Seal, TokenChance};
+use crate::dialect::json::Words;
 use crate::dialect::{Problem, Usage};
 
 /// One step of a stream.
@@ -94,7 +93,7 @@ pub fn replay<'a>(response: &'a Response<'a>, tell: &mut dyn FnMut(Event<'_>)) {
 pub fn replay_part<'a>(choice: u32, block: u32, part: &'a Part<'a>, tell: &mut dyn FnMut(Event<'_>)) {
     use super::request::Content;
     let nothing: &[Citation<'_>] = &[];
-    let (kind, text, seal, citations): (_, &Cow<'_, str>, _, _) = match &part.content {
+    let (kind, text, seal, citations): (_, &Words<'_>, _, _) = match &part.content {
         Content::Text(text) => (Block::Text, text, None, nothing),
         Content::Cited(text, citations) => (Block::Text, text, None, citations.as_slice()),
         Content::Refusal(text) => (Block::Refusal, text, None, nothing),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::response::{Citation, Seal};
 use crate::dialect::DialectId;
-use crate::dialect::json::Raw;
+use crate::dialect::json::{Raw, Words};
 
 /// A request for an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,15 +135,15 @@ pub struct Cache {
 /// What a block holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content<'a> {
-    Text(Cow<'a, str>),
+    Text(Words<'a>),
     /// Text of an answer with the sources it quotes.
-    Cited(Cow<'a, str>, Vec<Citation<'a>>),
+    Cited(Words<'a>, Vec<Citation<'a>>),
     Media(Media<'a>),
     ToolCall(ToolCall<'a>),
     ToolResult(ToolResult<'a>),
     Thought(Thought<'a>),
     /// The model's words on why it does not answer.
-    Refusal(Cow<'a, str>),
+    Refusal(Words<'a>),
     /// A block that only its own dialect knows, as it was written.
     Foreign(Foreign<'a>),
 }
@@ -196,7 +196,7 @@ pub enum Source<'a> {
     /// A file kept at the provider, whose ids mean nothing elsewhere.
     File { id: Cow<'a, str> },
     /// The text itself.
-    Text(Cow<'a, str>),
+    Text(Words<'a>),
 }
 
 impl<'a> Source<'a> {
@@ -234,7 +234,7 @@ pub struct ToolCall<'a> {
     pub id: Cow<'a, str>,
     pub name: Cow<'a, str>,
     /// JSON text of an object, or whatever the model wrote in its place. Empty means no arguments.
-    pub arguments: Cow<'a, str>,
+    pub arguments: Words<'a>,
     /// The arguments are free text of a custom tool and no JSON (OpenAI).
     pub custom: bool,
     /// State of the model that goes with the call (Gemini).
@@ -242,7 +242,7 @@ pub struct ToolCall<'a> {
 }
 
 impl<'a> ToolCall<'a> {
-    pub fn new(id: Cow<'a, str>, name: Cow<'a, str>, arguments: Cow<'a, str>) -> Self {
+    pub fn new(id: Cow<'a, str>, name: Cow<'a, str>, arguments: Words<'a>) -> Self {
         ToolCall { id, name, arguments, custom: false, seal: None }
     }
 }
@@ -267,7 +267,7 @@ pub struct ToolResult<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thought<'a> {
     /// Readable text; empty where the provider keeps it to itself.
-    pub text: Cow<'a, str>,
+    pub text: Words<'a>,
     /// `text` is a summary and not the thoughts themselves.
     pub summary: bool,
     /// Id of the item (Responses).
@@ -291,7 +291,7 @@ pub enum ToolKind<'a> {
     /// A tool that takes free text (OpenAI `custom`): name, description, format as it was written.
     Custom {
         name: Cow<'a, str>,
-        description: Option<Cow<'a, str>>,
+        description: Option<Words<'a>>,
         format: Option<Raw<'a>>,
     },
     /// A tool that the provider runs, as it was written.
@@ -301,7 +301,7 @@ pub enum ToolKind<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Function<'a> {
     pub name: Cow<'a, str>,
-    pub description: Option<Cow<'a, str>>,
+    pub description: Option<Words<'a>>,
     /// JSON schema of the arguments. None: an object without members.
     pub schema: Option<Cow<'a, str>>,
     /// The arguments must follow the schema to the letter.

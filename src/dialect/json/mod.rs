@@ -4,12 +4,14 @@
 //! a reader does not understand it can keep as [`Raw`] text. The grammar is read tolerantly, as everywhere in
 //! [`skim`](super::skim): what cannot be JSON is an error, what can be understood is.
 
+mod words;
 mod write;
 
 use std::borrow::Cow;
 use std::fmt;
 
-pub use write::{Array, Object, write_pieces, write_text};
+pub use words::Words;
+pub use write::{Array, Joined, Object, Say, write_pieces, write_text};
 
 use super::skim;
 
@@ -161,6 +163,27 @@ impl<'a> Reader<'a> {
         Ok(Cow::Owned(text))
     }
 
+    /// A string's text, to be passed on rather than looked at.
+    ///
+    /// # Errors
+    /// The value is no string.
+    #[inline]
+    pub fn words(&mut self) -> Read<Words<'a>> {
+        if self.shape() != Shape::Text {
+            return Err(Wrong::new("must be a string"));
+        }
+        let bytes = self.json.as_bytes();
+        let start = self.at + 1;
+        let stop = skim::text_end(bytes, start);
+        let plain = bytes.get(stop) == Some(&b'"');
+        let Some(end) = (if plain { Some(stop) } else { words::written_end(bytes, stop) }) else {
+            return self.text().map(Words::from);
+        };
+        let text = self.json.get(start..end).ok_or_else(Wrong::json)?;
+        self.at = end + 1;
+        Ok(if plain { text.into() } else { Words::written(text) })
+    }
+
     /// A number.
     ///
     /// # Errors
@@ -239,6 +262,15 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn text_if(&mut self) -> Read<Option<Cow<'a, str>>> {
         self.if_is(Shape::Text, Self::text)
+    }
+
+    /// Words, or None for any other value.
+    ///
+    /// # Errors
+    /// There is no value, or it does not end.
+    #[inline]
+    pub fn words_if(&mut self) -> Read<Option<Words<'a>>> {
+        self.if_is(Shape::Text, Self::words)
     }
 
     /// A count, or None for any other value.

@@ -1,5 +1,7 @@
 //! JSON written into a buffer, members in the order in which they are put.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::Raw;
@@ -27,13 +29,13 @@ impl<'o> Object<'o> {
     }
 
     /// A text.
-    pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
+    pub fn text(&mut self, name: &str, text: &(impl Say + ?Sized)) -> &mut Self {
         write_text(self.member(name), text);
         self
     }
 
     /// A text, if there is one.
-    pub fn text_if(&mut self, name: &str, text: Option<&str>) -> &mut Self {
+    pub fn text_if(&mut self, name: &str, text: Option<&(impl Say + ?Sized)>) -> &mut Self {
         match text {
             Some(text) => self.text(name, text),
             None => self,
@@ -102,7 +104,7 @@ impl<'o> Array<'o> {
     }
 
     /// A text.
-    pub fn text(&mut self, text: &str) {
+    pub fn text(&mut self, text: &(impl Say + ?Sized)) {
         write_text(self.element(), text);
     }
 
@@ -136,23 +138,105 @@ impl Drop for Array<'_> {
     }
 }
 
+/// What can stand in a string.
+pub trait Say {
+    /// Appends what stands between the quotes.
+    fn say(&self, out: &mut Vec<u8>);
+
+    /// Bytes it is likely to take.
+    fn room(&self) -> usize;
+}
+
+impl Say for str {
+    #[inline]
+    fn say(&self, out: &mut Vec<u8>) {
+        write_escaped(out, self);
+    }
+
+    #[inline]
+    fn room(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Say for String {
+    fn say(&self, out: &mut Vec<u8>) {
+        self.as_str().say(out);
+    }
+
+    fn room(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<S: Say + ToOwned + ?Sized> Say for Cow<'_, S> {
+    fn say(&self, out: &mut Vec<u8>) {
+        (**self).say(out);
+    }
+
+    fn room(&self) -> usize {
+        (**self).room()
+    }
+}
+
+impl<S: Say + ?Sized> Say for &S {
+    fn say(&self, out: &mut Vec<u8>) {
+        (**self).say(out);
+    }
+
+    fn room(&self) -> usize {
+        (**self).room()
+    }
+}
+
 /// A text with its quotes, escaped where it must be.
 #[inline]
-pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.reserve(text.len() + 2);
+pub fn write_text(out: &mut Vec<u8>, text: &(impl Say + ?Sized)) {
+    out.reserve(text.room() + 2);
     out.push(b'"');
-    write_escaped(out, text);
+    text.say(out);
     out.push(b'"');
 }
 
 /// One text that is there in pieces, with quotes around the whole.
-pub fn write_pieces<'t>(out: &mut Vec<u8>, pieces: impl IntoIterator<Item = &'t str>) {
+pub fn write_pieces<S: Say>(out: &mut Vec<u8>, pieces: impl IntoIterator<Item = S>) {
     out.push(b'"');
     for piece in pieces {
-        out.reserve(piece.len() + 1);
-        write_escaped(out, piece);
+        out.reserve(piece.room() + 1);
+        piece.say(out);
     }
     out.push(b'"');
+}
+
+/// Several texts as one.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined<'t, S> {
+    pub before: &'static str,
+    pub texts: &'t [S],
+    /// Between each text and the next.
+    pub between: &'static str,
+}
+
+impl<'t, S> Joined<'t, S> {
+    pub fn new(texts: &'t [S], between: &'static str) -> Self {
+        Joined { before: "", texts, between }
+    }
+}
+
+impl<S: Say> Say for Joined<'_, S> {
+    fn say(&self, out: &mut Vec<u8>) {
+        self.before.say(out);
+        for (place, text) in self.texts.iter().enumerate() {
+            if place > 0 {
+                self.between.say(out);
+            }
+            text.say(out);
+        }
+    }
+
+    fn room(&self) -> usize {
+        self.before.len() + self.texts.iter().map(|text| text.room() + self.between.len()).sum::<usize>()
+    }
 }
 
 #[inline]
@@ -207,7 +291,7 @@ mod tests {
         let mut out = Vec::new();
         {
             let mut object = Object::new(&mut out);
-            object.text("a", "x\"y").value("b", 1.5).null("c").text_if("d", None).raw("e", "[ 1 ]");
+            object.text("a", "x\"y").value("b", 1.5).null("c").text_if("d", None::<&str>).raw("e", "[ 1 ]");
             object.object("f", |inner| {
                 inner.value_if("g", Some(true));
             });

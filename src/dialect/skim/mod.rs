@@ -378,7 +378,8 @@ fn unescape(written: &[u8]) -> Cow<'_, str> {
     }
 }
 
-fn unescape_text(written: &str) -> Cow<'_, str> {
+/// What is between the quotes of a string, as it is meant.
+pub(crate) fn unescape_text(written: &str) -> Cow<'_, str> {
     let Some(mut slash) = memchr(b'\\', written.as_bytes()) else { return Cow::Borrowed(written) };
     let mut out = String::with_capacity(written.len());
     let mut rest = written;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::dialect::canon::{Content, Part};
-use crate::dialect::json::{Object, Raw, Read, Reader};
+use crate::dialect::json::{Object, Raw, Read, Reader, Say};
 
 /// The member.
 pub const MEMBER: &str = "free_form_text";
@@ -14,7 +14,7 @@ pub const SCHEMA: Raw<'static> =
     r#"{"type":"object","properties":{"free_form_text":{"type":"string"}},"required":["free_form_text"]}"#;
 
 /// Arguments that carry the text.
-pub fn write_input(out: &mut Vec<u8>, text: &str) {
+pub fn write_input(out: &mut Vec<u8>, text: &(impl Say + ?Sized)) {
     Object::new(out).text(MEMBER, text);
 }
 
@@ -24,7 +24,7 @@ pub fn unwrap(part: &mut Part<'_>) {
         && begins(&call.arguments) == Some(true)
         && let Some(text) = text_of(&call.arguments)
     {
-        (call.arguments, call.custom) = (Cow::Owned(text), true);
+        (call.arguments, call.custom) = (text.into(), true);
     }
 }
 

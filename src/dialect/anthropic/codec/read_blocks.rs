@@ -6,7 +6,7 @@ use super::read_citations::citations;
 use crate::dialect::canon::{
     Cache, Content, Foreign, Maker, Media, MediaKind, Part, Seal, Source, Thought, ToolCall, ToolResult,
 };
-use crate::dialect::json::{Raw, Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words, Wrong};
 
 /// The members of a block that mean something in some kind of block; `type` may come after them.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Draft<'a> {
 /// A member's value.
 #[derive(Debug)]
 enum Field<'a> {
-    Text(Cow<'a, str>),
+    Text(Words<'a>),
     Json(Raw<'a>),
 }
 
@@ -99,7 +99,7 @@ impl<'a> Draft<'a> {
     fn content(self) -> Read<Content<'a>> {
         Ok(match &*self.kind {
             "text" => {
-                let text = need(self.text, "text")?;
+                let text = need_words(self.text, "text")?;
                 match self.citations {
                     Some(Field::Json(json)) if json.starts_with('[') => cited(text, json)?,
                     _ => Content::Text(text),
@@ -109,7 +109,7 @@ impl<'a> Draft<'a> {
             "document" => media(MediaKind::Document, self)?,
             "thinking" => {
                 let seal = text(self.signature, "signature")?.filter(|data| !data.is_empty());
-                let text = text(self.thinking, "thinking")?.unwrap_or_default();
+                let text = words(self.thinking, "thinking")?.unwrap_or_default();
                 Content::Thought(Thought { text, seal: seal.map(sealed), ..Thought::default() })
             }
             "redacted_thinking" => {
@@ -119,7 +119,7 @@ impl<'a> Draft<'a> {
             "tool_use" => {
                 let arguments = match self.input {
                     Some(Field::Json(json)) if json.starts_with('{') => json.into(),
-                    None => Cow::Borrowed(""),
+                    None => Words::default(),
                     _ => return Err(Wrong::new("must be an object").within("input")),
                 };
                 Content::ToolCall(ToolCall::new(need(self.id, "id")?, need(self.name, "name")?, arguments))
@@ -143,7 +143,7 @@ fn is_known(kind: &str) -> bool {
 /// It is neither, or a block is not of its form.
 pub fn parts<'a>(value: &mut Reader<'a>) -> Read<Vec<Part<'a>>> {
     match value.shape() {
-        Shape::Text => Ok(vec![Content::Text(value.text()?).into()]),
+        Shape::Text => Ok(vec![Content::Text(value.words()?).into()]),
         Shape::Array => list(value, |block| Draft::read(block)?.part()),
         _ => Err(Wrong::new("must be a string or an array of content blocks")),
     }
@@ -183,13 +183,17 @@ pub fn sealed(data: Cow<'_, str>) -> Seal<'_> {
 
 fn field<'a>(value: &mut Reader<'a>) -> Read<Option<Field<'a>>> {
     Ok(match value.shape() {
-        Shape::Text => Some(Field::Text(value.text()?)),
+        Shape::Text => Some(Field::Text(value.words()?)),
         Shape::Null => value.skip().map(|()| None)?,
         _ => Some(Field::Json(value.raw()?)),
     })
 }
 
 fn text<'a>(field: Option<Field<'a>>, name: &str) -> Read<Option<Cow<'a, str>>> {
+    Ok(words(field, name)?.map(Words::into_text))
+}
+
+fn words<'a>(field: Option<Field<'a>>, name: &str) -> Read<Option<Words<'a>>> {
     match field {
         None => Ok(None),
         Some(Field::Text(text)) => Ok(Some(text)),
@@ -198,10 +202,14 @@ fn text<'a>(field: Option<Field<'a>>, name: &str) -> Read<Option<Cow<'a, str>>> 
 }
 
 fn need<'a>(field: Option<Field<'a>>, name: &str) -> Read<Cow<'a, str>> {
-    text(field, name)?.ok_or_else(|| Wrong::new("is required").within(name))
+    need_words(field, name).map(Words::into_text)
 }
 
-fn cited<'a>(text: Cow<'a, str>, json: Raw<'a>) -> Read<Content<'a>> {
+fn need_words<'a>(field: Option<Field<'a>>, name: &str) -> Read<Words<'a>> {
+    words(field, name)?.ok_or_else(|| Wrong::new("is required").within(name))
+}
+
+fn cited<'a>(text: Words<'a>, json: Raw<'a>) -> Read<Content<'a>> {
     let citations = citations(json)?;
     Ok(if citations.is_empty() { Content::Text(text) } else { Content::Cited(text, citations) })
 }
@@ -258,7 +266,7 @@ fn source(json: Raw<'_>) -> Read<Source<'_>> {
         }
         "url" => Source::Url { media_type: None, url: need(url, "url")? },
         "file" => Source::File { id: need(file, "file_id")? },
-        "text" => Source::Text(need(data, "data")?),
+        "text" => Source::Text(need_words(data, "data")?),
         "content" => {
             Source::Text(joined(content.ok_or_else(|| Wrong::new("is required").within("content"))?))
         }
@@ -271,15 +279,14 @@ fn source(json: Raw<'_>) -> Read<Source<'_>> {
 }
 
 /// The text of a document that comes in pieces.
-fn joined<'a>(parts: Vec<Part<'a>>) -> Cow<'a, str> {
+fn joined<'a>(parts: Vec<Part<'a>>) -> Words<'a> {
     let mut texts = parts.into_iter().filter_map(|part| match part.content {
         Content::Text(text) | Content::Cited(text, _) => Some(text),
         _ => None,
     });
-    let Some(mut text) = texts.next() else { return Cow::default() };
+    let Some(mut text) = texts.next() else { return Words::default() };
     for more in texts {
-        let text = text.to_mut();
-        text.push('\n');
+        text.push_str("\n");
         text.push_str(&more);
     }
     text

@@ -19,7 +19,7 @@ pub fn tool<'a>(value: &mut Reader<'a>) -> Read<Tool<'a>> {
         match name {
             "type" => kind = value.maybe(Reader::text)?.unwrap_or(Cow::Borrowed("custom")),
             "name" => function.name = value.text()?,
-            "description" => function.description = value.maybe(Reader::text)?,
+            "description" => function.description = value.maybe(Reader::words)?,
             "input_schema" if value.shape() == Shape::Object => function.schema = Some(value.raw()?.into()),
             "input_schema" => return Err(Wrong::new("must be an object")),
             "strict" => function.strict = value.maybe(Reader::flag)?,

@@ -21,7 +21,7 @@ pub enum Goes {
 pub fn says(content: &Content<'_>, goes: Goes) -> bool {
     match (content, goes) {
         (Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text), Goes::Out { .. }) => {
-            !text.trim().is_empty()
+            !text.is_blank()
         }
         (Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text), Goes::Back) => {
             !text.is_empty()
@@ -93,7 +93,7 @@ fn write_call(object: &mut Object<'_>, call: &ToolCall<'_>, losses: &mut Losses)
     } else if strict::is_object(call.arguments.as_bytes()) {
         input.extend_from_slice(call.arguments.trim().as_bytes());
     } else {
-        if !call.arguments.trim().is_empty() {
+        if !call.arguments.is_blank() {
             losses.drop("tool_call.arguments");
         }
         input.extend_from_slice(b"{}");

@@ -62,7 +62,7 @@ impl<'r, 'a> Conversation<'r, 'a> {
                 // A turn of the assistant's that is to be gone on with must not end in white space.
                 let is_end = place == last && message.speaker == Speaker::Assistant && parts.peek().is_none();
                 match &part.content {
-                    Content::Text(text) if is_end => {
+                    Content::Text(text) if is_end && text.may_end_in_space() => {
                         let trimmed = Content::Text(text.trim_end().into());
                         let part = Part { content: trimmed, cache: part.cache };
                         write(content.element(), &part, self.goes, losses);

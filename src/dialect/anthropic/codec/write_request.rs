@@ -13,7 +13,7 @@ use super::write_tools::Tools;
 use crate::dialect::DialectId;
 use crate::dialect::canon::{Content, Format, Losses, Part, Request, Sampling};
 use crate::dialect::codec::Manner;
-use crate::dialect::json::{Array, Object};
+use crate::dialect::json::{Array, Joined, Object, Say};
 use crate::error::{Error, Result};
 
 /// Writes a request.
@@ -90,19 +90,19 @@ fn arrange<'r, 'a>(request: &'r Request<'a>, model: Model, losses: &mut Losses) 
 }
 
 /// One text where that says all, else blocks.
-fn write_system(object: &mut Object<'_>, it: &Arranged<'_, '_>, losses: &mut Losses) {
+fn write_system<'w>(object: &mut Object<'_>, it: &'w Arranged<'_, '_>, losses: &mut Losses) {
     let words = it.form.words();
     let turns = &it.conversation.system;
     if turns.is_empty() && words.is_none() {
         return;
     }
-    let lone = |parts: &Vec<&Part<'_>>| match parts.as_slice() {
-        [Part { content: Content::Text(text), cache: None }] => Some(text.to_string()),
+    let lone = |parts: &'w Vec<&Part<'_>>| match parts.as_slice() {
+        [Part { content: Content::Text(text), cache: None }] => Some(text as &dyn Say),
         _ => None,
     };
-    if let Some(mut texts) = turns.iter().map(lone).collect::<Option<Vec<String>>>() {
-        texts.extend(words);
-        object.text("system", &texts.join("\n\n"));
+    if let Some(mut texts) = turns.iter().map(lone).collect::<Option<Vec<&dyn Say>>>() {
+        texts.extend(words.as_ref().map(|words| words as &dyn Say));
+        object.text("system", &Joined::new(&texts, "\n\n"));
         return;
     }
     let mut array = Array::new(object.member("system"));
@@ -211,16 +211,16 @@ fn write_tier(object: &mut Object<'_>, request: &Request<'_>, takes: Takes, loss
 fn size(request: &Request<'_>) -> usize {
     fn length(part: &Part<'_>) -> usize {
         64 + match &part.content {
-            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.len(),
+            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.size(),
             Content::Media(media) => match &media.source {
                 crate::dialect::canon::Source::Base64 { data, .. } => data.len(),
-                crate::dialect::canon::Source::Text(text) => text.len(),
+                crate::dialect::canon::Source::Text(text) => text.size(),
                 _ => 128,
             },
-            Content::ToolCall(call) => call.arguments.len() + call.name.len(),
+            Content::ToolCall(call) => call.arguments.size() + call.name.len(),
             Content::ToolResult(result) => result.parts.iter().map(length).sum(),
             Content::Thought(thought) => {
-                thought.text.len() + thought.seal.as_ref().map_or(0, |seal| seal.data.len())
+                thought.text.size() + thought.seal.as_ref().map_or(0, |seal| seal.data.len())
             }
             Content::Foreign(foreign) => foreign.json.len(),
         }

@@ -129,7 +129,7 @@ impl<'r, 'a> Tools<'r, 'a> {
             }
         };
         array.object(|object| {
-            object.text("name", &function.name).text_if("description", function.description.as_deref());
+            object.text("name", &function.name).text_if("description", function.description.as_ref());
             let strict = function.strict == Some(true) && self.strict;
             write_schema(object.member("input_schema"), function.schema.as_deref(), strict && !self.own);
             object.value_if("strict", strict.then_some(true));

@@ -8,7 +8,7 @@ use crate::dialect::canon::{
     Cache, Citation, Content, Foreign, Maker, Media, MediaKind, Part, Seal, Source, Thought, ToolCall,
     ToolResult,
 };
-use crate::dialect::json::{Raw, Read, Reader, Shape};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words};
 
 /// Reads an array of blocks. A cache point marks the block before it.
 pub fn parts<'a>(value: &mut Reader<'a>) -> Read<Vec<Part<'a>>> {
@@ -40,7 +40,7 @@ fn read_block<'a>(value: &mut Reader<'a>) -> Read<Block<'a>> {
     let mut unknown: Option<Cow<'static, str>> = None;
     value.object(|name, value| {
         let content = match name {
-            "text" => value.text_if()?.map(Content::Text),
+            "text" => value.words_if()?.map(Content::Text),
             "image" => read_media(MediaKind::Image, value)?,
             "document" => read_media(MediaKind::Document, value)?,
             "video" => read_media(MediaKind::Video, value)?,
@@ -120,7 +120,7 @@ fn read_media<'a>(kind: MediaKind, value: &mut Reader<'a>) -> Read<Option<Conten
 enum Held<'a> {
     Bytes(Cow<'a, str>),
     S3(Cow<'a, str>),
-    Text(Cow<'a, str>),
+    Text(Words<'a>),
 }
 
 fn read_source<'a>(value: &mut Reader<'a>) -> Read<Option<Held<'a>>> {
@@ -128,7 +128,7 @@ fn read_source<'a>(value: &mut Reader<'a>) -> Read<Option<Held<'a>>> {
     value.object_if(|name, value| {
         source = match name {
             "bytes" => value.text_if()?.map(Held::Bytes),
-            "text" => value.text_if()?.map(Held::Text),
+            "text" => value.words_if()?.map(Held::Text),
             "s3Location" => {
                 let (mut uri, mut owner) = (None, false);
                 value.object_if(|name, value| {
@@ -226,7 +226,7 @@ fn read_thought<'a>(value: &mut Reader<'a>) -> Read<Option<Content<'a>>> {
                 let mut told = Thought::default();
                 value.object_if(|name, value| {
                     match name {
-                        "text" => told.text = value.text_if()?.unwrap_or_default(),
+                        "text" => told.text = value.words_if()?.unwrap_or_default(),
                         "signature" => told.seal = value.text_if()?.filter(|text| !text.is_empty()).map(seal),
                         _ => {}
                     }
@@ -252,16 +252,20 @@ pub fn seal(data: Cow<'_, str>) -> Seal<'_> {
 }
 
 fn read_cited<'a>(value: &mut Reader<'a>) -> Read<Content<'a>> {
-    let mut text = Cow::from("");
+    let mut text = Words::default();
     let mut citations = Vec::new();
     value.object_if(|name, value| {
         match name {
             "content" => value.array_if(|piece| {
                 piece.object_if(|name, value| {
                     if name == "text"
-                        && let Some(more) = value.text_if()?
+                        && let Some(more) = value.words_if()?
                     {
-                        text += more;
+                        if text.is_empty() {
+                            text = more;
+                        } else {
+                            text.push_str(&more);
+                        }
                     }
                     Ok(())
                 })

@@ -131,7 +131,7 @@ fn read_spec<'a>(value: &mut Reader<'a>) -> Read<Function<'a>> {
     value.object(|name, value| {
         match name {
             "name" => function.name = value.text()?,
-            "description" => function.description = value.maybe(Reader::text)?,
+            "description" => function.description = value.maybe(Reader::words)?,
             "inputSchema" => value.object(|name, value| {
                 if name == "json" {
                     function.schema = Some(value.raw()?.into());

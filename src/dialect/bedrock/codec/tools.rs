@@ -219,7 +219,7 @@ fn write_spec(function: &Function<'_>, strict: bool, out: &mut Array<'_>) {
     out.object(|tool| {
         tool.object("toolSpec", |spec| {
             spec.text("name", &function.name);
-            spec.text_if("description", function.description.as_deref().filter(|text| !text.is_empty()));
+            spec.text_if("description", function.description.as_ref().filter(|text| !text.is_empty()));
             spec.object("inputSchema", |schema| {
                 schema.raw(
                     "json",

@@ -10,7 +10,7 @@ use crate::dialect::base64;
 use crate::dialect::canon::{
     Cache, Citation, Content, Losses, Maker, Media, MediaKind, Part, Source, Thought, ToolCall, ToolResult,
 };
-use crate::dialect::json::{Array, Object};
+use crate::dialect::json::{Array, Object, Say, Words};
 use crate::dialect::skim::{self, strict};
 use crate::error::{Error, Result};
 
@@ -33,7 +33,7 @@ impl<'w> Blocks<'w> {
     /// Will a block be written for it? Bedrock refuses empty texts, and messages without a block.
     pub fn writes(&self, content: &Content<'_>) -> bool {
         match content {
-            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => !is_blank(text),
+            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => !text.is_blank(),
             Content::Thought(thought) => self.model.reads_seals() && own_seal(thought).is_some(),
             Content::Foreign(_) => self.origin == DialectId::Bedrock,
             Content::Media(_) | Content::ToolCall(_) | Content::ToolResult(_) => true,
@@ -108,7 +108,7 @@ impl<'w> Blocks<'w> {
         let mut empty = true;
         for part in &result.parts {
             match &part.content {
-                Content::Text(text) | Content::Cited(text, _) if is_blank(text) => continue,
+                Content::Text(text) | Content::Cited(text, _) if text.is_blank() => continue,
                 Content::Text(text) | Content::Cited(text, _) => write_text(text, out),
                 Content::Media(media) if media.kind == MediaKind::Audio => {
                     self.losses.drop("audio");
@@ -205,13 +205,13 @@ pub fn write_answer(content: &Content<'_>, out: &mut Array<'_>) {
     }
 }
 
-pub fn write_text(text: &str, out: &mut Array<'_>) {
+pub fn write_text(text: &(impl Say + ?Sized), out: &mut Array<'_>) {
     out.object(|block| {
         block.text("text", text);
     });
 }
 
-fn write_cited(text: &str, citations: &[Citation<'_>], out: &mut Array<'_>) {
+fn write_cited(text: &Words<'_>, citations: &[Citation<'_>], out: &mut Array<'_>) {
     if citations.is_empty() {
         return write_text(text, out);
     }
@@ -279,7 +279,7 @@ fn arguments<'c>(call: &'c ToolCall<'_>, losses: &mut Losses) -> &'c str {
     if strict::is_object(call.arguments.as_bytes()) {
         return &call.arguments;
     }
-    if !is_blank(&call.arguments) {
+    if !call.arguments.is_blank() {
         losses.drop("tool_call.arguments");
     }
     "{}"
@@ -309,12 +309,12 @@ fn own_seal<'t>(thought: &'t Thought<'_>) -> Option<&'t str> {
 /// Where a medium's bytes are.
 enum Held<'m> {
     Bytes(&'m str),
-    Text(&'m str),
+    Text(&'m Words<'m>),
     S3(&'m str),
 }
 
 /// A medium's format, and its bytes.
-fn held<'m>(media: &'m Media<'_>) -> Result<(&'static str, Held<'m>)> {
+fn held<'m>(media: &'m Media<'m>) -> Result<(&'static str, Held<'m>)> {
     let kind = media.kind;
     let name = media.title.as_deref().unwrap_or_default();
     match &media.source {

@@ -93,7 +93,7 @@ fn write_content(parts: &[&Part<'_>], blocks: &mut Blocks<'_>, content: &mut Arr
     }
     let document = |part: &&Part<'_>| matches!(&part.content, Content::Media(media) if media.kind == MediaKind::Document);
     let text = |part: &&Part<'_>| match &part.content {
-        Content::Text(text) | Content::Cited(text, _) => !is_blank(text),
+        Content::Text(text) | Content::Cited(text, _) => !text.is_blank(),
         _ => false,
     };
     if parts.iter().any(document) && !parts.iter().any(text) {

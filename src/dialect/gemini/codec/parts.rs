@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::dialect::canon::{
     Content, Foreign, Maker, Media, MediaKind, Part, Seal, Source, Thought, ToolCall, ToolResult,
 };
-use crate::dialect::json::{Raw, Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words, Wrong};
 
 /// A part as it is written: data of one kind, and what is said of it.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub struct WirePart<'a> {
 pub enum Data<'a> {
     #[default]
     None,
-    Text(Cow<'a, str>),
+    Text(Words<'a>),
     Call(ToolCall<'a>),
     Result(ToolResult<'a>),
     Media(Media<'a>),
@@ -33,7 +33,7 @@ pub fn read<'a>(value: &mut Reader<'a>, other: &mut dyn FnMut(&str)) -> Read<Wir
     let mut part = WirePart::default();
     value.object(|name, value| {
         match name {
-            "text" => part.data = value.maybe(Reader::text)?.map_or(Data::None, Data::Text),
+            "text" => part.data = value.maybe(Reader::words)?.map_or(Data::None, Data::Text),
             "thought" => part.thought = value.maybe(Reader::flag)?.unwrap_or(false),
             "thoughtSignature" | "thought_signature" => part.signature = value.maybe(Reader::text)?,
             "functionCall" | "function_call" => part.data = Data::Call(call(value, other)?),
@@ -161,7 +161,7 @@ fn response<'a>(value: &mut Reader<'a>, result: &mut ToolResult<'a>) -> Read<()>
         return Ok(());
     };
     match inner.shape() {
-        Shape::Text => result.parts.push(Content::Text(inner.text()?).into()),
+        Shape::Text => result.parts.push(Content::Text(inner.words()?).into()),
         _ => result.json = Some(inner.raw()?),
     }
     Ok(())

@@ -97,7 +97,7 @@ impl<'a> Draft<'a> {
         let other = &mut self.request.rest;
         match value.shape() {
             Shape::Null => return value.skip(),
-            Shape::Text => parts.push(Content::Text(value.text()?).into()),
+            Shape::Text => parts.push(Content::Text(value.words()?).into()),
             _ => value.object(|name, value| match name {
                 "parts" => each(value, |part| read_part(part, &mut parts, other)),
                 _ => Ok(()),
@@ -191,7 +191,7 @@ fn function<'a>(value: &mut Reader<'a>, other: &mut Vec<Member<'a>>) -> Read<Fun
         match name {
             "name" => function.name = value.text()?,
             "description" => {
-                function.description = value.maybe(Reader::text)?.filter(|text| !text.is_empty());
+                function.description = value.maybe(Reader::words)?.filter(|text| !text.is_empty());
             }
             "parameters" => {
                 if let Some(schema) = value.maybe(Reader::raw)? {

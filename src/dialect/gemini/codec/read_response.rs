@@ -32,7 +32,7 @@ pub fn read<'a>(body: &'a str) -> Read<Response<'a>> {
 fn unanswered<'a>(blocked: Option<Blocked<'a>>) -> Choice<'a> {
     let finish = if blocked.is_some() { Finish::Filtered } else { Finish::Stop };
     let words = blocked.and_then(|blocked| blocked.words);
-    let parts = words.map(|words| Content::Refusal(words).into()).into_iter().collect();
+    let parts = words.map(|words| Content::Refusal(words.into()).into()).into_iter().collect();
     Choice { parts, finish, logprobs: Vec::new() }
 }
 

@@ -1,5 +1,7 @@
 //! The conversation, as `contents` has it: messages of the user and of the model in turn.
 
+use std::borrow::Cow;
+
 use super::media;
 use super::model::Model;
 use super::parts::is_googles;
@@ -7,7 +9,7 @@ use crate::dialect::DialectId;
 use crate::dialect::canon::{
     Content, Losses, Maker, Media, Part, Request, Role, Seal, Source, Thought, ToolCall, ToolResult, Turn,
 };
-use crate::dialect::json::{Array, Object, Reader, Shape};
+use crate::dialect::json::{Array, Joined, Object, Reader, Shape, Words};
 use crate::dialect::skim::strict;
 use crate::error::{Error, Result};
 
@@ -209,7 +211,7 @@ impl<'r, 'l> Contents<'r, 'l> {
 pub fn write_call(
     id: &str,
     name: &str,
-    arguments: &str,
+    arguments: &Words<'_>,
     custom: bool,
     object: &mut Object<'_>,
     lose: impl FnOnce(&'static str),
@@ -224,7 +226,7 @@ pub fn write_call(
         object.raw("args", arguments.trim());
     } else {
         object.raw("args", "{}");
-        if !arguments.trim().is_empty() {
+        if !arguments.is_blank() {
             lose("tool_call.arguments");
         }
     }
@@ -232,36 +234,41 @@ pub fn write_call(
 
 /// An object is the result itself, unless it could be taken for one of the wrappers.
 fn write_response(result: &ToolResult<'_>, out: &mut Vec<u8>) {
-    let texts: Vec<&str> = result.parts.iter().filter_map(text_of).collect();
-    let text = texts.join("\n");
+    let texts: Vec<&Words<'_>> = result.parts.iter().filter_map(text_of).collect();
     if texts.is_empty() && result.json.is_none() && !result.failed {
         return out.extend_from_slice(b"{}");
     }
-    let json = result.json.or_else(|| is_exact_object(&text).then_some(text.trim()));
-    if let Some(json) = json.filter(|json| !result.failed && !is_wrapper(json)) {
+    let json = result.json.map(Cow::Borrowed).or_else(|| exact_object(&texts));
+    if let Some(json) = json.as_deref().filter(|json| !result.failed && !is_wrapper(json)) {
         return out.extend_from_slice(json.as_bytes());
     }
     let mut object = Object::new(out);
     let name = if result.failed { "error" } else { "result" };
     match json {
-        Some(json) => object.raw(name, json),
-        None => object.text(name, &text),
+        Some(json) => object.raw(name, &json),
+        None => object.text(name, &Joined::new(&texts, "\n")),
     };
 }
 
-fn text_of<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+fn text_of<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Words<'a>> {
     match &part.content {
         Content::Text(text) | Content::Cited(text, _) => Some(text),
         _ => None,
     }
 }
 
-/// Is the text a JSON object whose numbers survive? Google reads them as doubles.
-fn is_exact_object(text: &str) -> bool {
+/// The texts as a JSON object whose numbers survive, if they are one. Google reads them as doubles.
+fn exact_object<'t>(texts: &[&'t Words<'_>]) -> Option<Cow<'t, str>> {
+    if texts.iter().find_map(|text| text.first_visible()) != Some('{') {
+        return None;
+    }
+    let text = match texts {
+        [text] => Cow::Borrowed(text.trim()),
+        texts => texts.iter().map(|text| &***text).collect::<Vec<&str>>().join("\n").into(),
+    };
     let longest = || text.as_bytes().split(|byte| !byte.is_ascii_digit()).map(<[u8]>::len).max();
-    text.trim_start().starts_with('{')
-        && strict::is_object(text.as_bytes())
-        && longest().is_none_or(|digits| digits <= MOST_DIGITS)
+    let exact = strict::is_object(text.as_bytes()) && longest().is_none_or(|digits| digits <= MOST_DIGITS);
+    exact.then_some(text)
 }
 
 /// Would it not be read as the result itself?

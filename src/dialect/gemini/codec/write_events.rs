@@ -12,7 +12,7 @@ use crate::dialect::Usage;
 use crate::dialect::canon::{Block, Citation, Delta, Event, Finish, Part, Seal, TokenChance};
 use crate::dialect::codec::{EventWriter, Outward};
 use crate::dialect::gemini::{error, usage};
-use crate::dialect::json::{Array, Object, write_text};
+use crate::dialect::json::{Array, Object, Words, write_text};
 use crate::error::Error;
 
 pub struct Chunks {
@@ -162,10 +162,11 @@ impl Chunks {
             if !call.custom {
                 call.arguments.retain(|letter| !matches!(letter, '\n' | '\r'));
             }
+            let arguments = Words::from(call.arguments);
             self.part(choice, out, |parts| {
                 parts.object(|part| {
                     part.object("functionCall", |object| {
-                        write_call(&call.id, &call.name, &call.arguments, call.custom, object, |_| {});
+                        write_call(&call.id, &call.name, &arguments, call.custom, object, |_| {});
                     });
                     part.text_if("thoughtSignature", call.seal.as_deref());
                 });

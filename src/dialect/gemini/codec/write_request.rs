@@ -6,7 +6,7 @@ use super::write_contents::Contents;
 use crate::dialect::DialectId;
 use crate::dialect::canon::{Content, Function, Losses, Request, Role, ToolChoice, ToolKind, Turn};
 use crate::dialect::codec::Manner;
-use crate::dialect::json::{Array, Object};
+use crate::dialect::json::{Array, Object, Words};
 use crate::error::{Error, Result};
 
 pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) -> Result<Vec<u8>> {
@@ -89,7 +89,7 @@ fn write_tools(request: &Request<'_>, object: &mut Object<'_>) {
 fn write_function(function: &Function<'_>, list: &mut Array<'_>) {
     list.object(|object| {
         object.text("name", &function.name);
-        object.text("description", function.description.as_deref().unwrap_or_default());
+        object.text("description", function.description.as_ref().unwrap_or(&Words::default()));
         if let Some(schema) = function.schema.as_deref().filter(|schema| schema.trim() != "{}") {
             object.raw("parametersJsonSchema", schema);
         }

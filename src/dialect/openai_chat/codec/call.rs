@@ -1,9 +1,7 @@
 //! Calls of tools, as messages and answers hold them.
 
-use std::borrow::Cow;
-
 use crate::dialect::canon::{Maker, Seal, ToolCall};
-use crate::dialect::json::{Object, Read, Reader, Shape};
+use crate::dialect::json::{Object, Read, Reader, Shape, Words};
 
 /// Reads `{"id","type","function":{"name","arguments"}}`, or `custom` with `input` in place of `function`.
 pub fn read<'a>(value: &mut Reader<'a>) -> Read<ToolCall<'a>> {
@@ -37,11 +35,11 @@ pub fn read_function<'a>(value: &mut Reader<'a>, call: &mut ToolCall<'a>) -> Rea
 }
 
 /// JSON in a text; some write the object itself.
-pub fn read_arguments<'a>(value: &mut Reader<'a>) -> Read<Cow<'a, str>> {
+pub fn read_arguments<'a>(value: &mut Reader<'a>) -> Read<Words<'a>> {
     match value.shape() {
-        Shape::Text => value.text(),
-        Shape::Object => value.raw().map(Cow::Borrowed),
-        _ => value.skip().map(|()| Cow::Borrowed("")),
+        Shape::Text => value.words(),
+        Shape::Object => value.raw().map(Words::from),
+        _ => value.skip().map(|()| Words::default()),
     }
 }
 

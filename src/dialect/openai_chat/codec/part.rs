@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 
 use crate::dialect::canon::{Cache, Content, Foreign, Media, MediaKind, Part, Source, Thought};
-use crate::dialect::json::{Read, Reader, Shape};
+use crate::dialect::json::{Read, Reader, Shape, Words};
 
 /// Reads one part. None: it does not hold what its type promises.
 pub fn read<'a>(value: &mut Reader<'a>) -> Read<Option<Part<'a>>> {
     if value.shape() == Shape::Text {
-        return Ok(Some(Content::Text(value.text()?).into()));
+        return Ok(Some(Content::Text(value.words()?).into()));
     }
     let mut whole = value.clone();
     let mut fields = Fields::default();
@@ -50,9 +50,9 @@ pub fn read_image<'a>(value: &mut Reader<'a>) -> Read<Option<Media<'a>>> {
 #[derive(Default)]
 struct Fields<'a> {
     kind: Cow<'a, str>,
-    text: Option<Cow<'a, str>>,
-    refusal: Option<Cow<'a, str>>,
-    thinking: Option<Cow<'a, str>>,
+    text: Option<Words<'a>>,
+    refusal: Option<Words<'a>>,
+    thinking: Option<Words<'a>>,
     media: Option<Media<'a>>,
     cache: Option<Cache>,
 }
@@ -67,8 +67,8 @@ impl<'a> Fields<'a> {
     fn take(&mut self, name: &str, value: &mut Reader<'a>) -> Read<()> {
         match name {
             "type" => self.kind = value.text_if()?.unwrap_or_default(),
-            "text" => self.text = value.text_if()?,
-            "refusal" => self.refusal = value.text_if()?,
+            "text" => self.text = value.words_if()?,
+            "refusal" => self.refusal = value.words_if()?,
             "thinking" => self.thinking = Some(read_thinking(value)?),
             "image_url" => self.media = read_image(value)?,
             "video_url" => self.media = read_url(value, MediaKind::Video)?,
@@ -97,17 +97,17 @@ impl<'a> Fields<'a> {
 }
 
 /// Mistral's thoughts: a text, or a list of text parts.
-fn read_thinking<'a>(value: &mut Reader<'a>) -> Read<Cow<'a, str>> {
-    let mut thinking = Cow::Borrowed("");
+fn read_thinking<'a>(value: &mut Reader<'a>) -> Read<Words<'a>> {
+    let mut thinking = Words::default();
     if value.shape() == Shape::Text {
-        return value.text();
+        return value.words();
     }
     value.array_if(|value| {
         value.object_if(|name, value| {
             if name == "text" {
-                match value.text_if()? {
+                match value.words_if()? {
                     Some(text) if thinking.is_empty() => thinking = text,
-                    Some(text) => thinking.to_mut().push_str(&text),
+                    Some(text) => thinking.push_str(&text),
                     None => {}
                 }
             }

@@ -436,7 +436,7 @@ impl<'a> CallDelta<'a> {
     fn take_function(&mut self, name: &str, value: &mut Reader<'a>) -> Read<()> {
         match name {
             "name" => self.name = value.text_if()?.unwrap_or_default(),
-            "arguments" | "input" => self.arguments = call::read_arguments(value)?,
+            "arguments" | "input" => self.arguments = call::read_arguments(value)?.into_text(),
             _ => {}
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{call, part};
 use crate::dialect::canon::{Cache, Content, Foreign, Part, Role, Thought, ToolCall, ToolResult, Turn};
-use crate::dialect::json::{Raw, Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words, Wrong};
 
 /// Reads `messages`.
 pub fn read<'a>(value: &mut Reader<'a>) -> Read<Vec<Turn<'a>>> {
@@ -26,11 +26,11 @@ struct Message<'a> {
     role: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
     parts: Vec<Part<'a>>,
-    refusal: Option<Cow<'a, str>>,
+    refusal: Option<Words<'a>>,
     /// DeepSeek's and many others' name for thoughts.
-    reasoning_content: Option<Cow<'a, str>>,
+    reasoning_content: Option<Words<'a>>,
     /// OpenRouter's and Groq's.
-    reasoning: Option<Cow<'a, str>>,
+    reasoning: Option<Words<'a>>,
     calls: Vec<Part<'a>>,
     call_id: Option<Cow<'a, str>>,
     cache: Option<Cache>,
@@ -43,9 +43,9 @@ impl<'a> Message<'a> {
             "role" => self.role = Some(value.text()?),
             "content" => self.parts = read_content(value)?,
             "name" => self.name = value.maybe(Reader::text)?,
-            "refusal" => self.refusal = value.maybe(Reader::text)?,
-            "reasoning_content" => self.reasoning_content = value.text_if()?,
-            "reasoning" => self.reasoning = value.text_if()?,
+            "refusal" => self.refusal = value.maybe(Reader::words)?,
+            "reasoning_content" => self.reasoning_content = value.words_if()?,
+            "reasoning" => self.reasoning = value.words_if()?,
             "tool_calls" => {
                 value.maybe(|value| value.array(|value| self.take_call(value)))?;
             }
@@ -149,7 +149,7 @@ impl<'a> Message<'a> {
 
 fn read_content<'a>(value: &mut Reader<'a>) -> Read<Vec<Part<'a>>> {
     match value.shape() {
-        Shape::Text => Ok(vec![Content::Text(value.text()?).into()]),
+        Shape::Text => Ok(vec![Content::Text(value.words()?).into()]),
         Shape::Null => value.skip().map(|()| Vec::new()),
         Shape::Array => {
             let mut parts = Vec::new();

@@ -8,7 +8,7 @@ use crate::dialect::canon::{
     Choice, Citation, Content, Finish, Media, MediaKind, Part, Response, Source, Thought, TokenChance,
     ToolCall,
 };
-use crate::dialect::json::{Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Read, Reader, Shape, Words, Wrong};
 use crate::dialect::skim;
 
 /// Reads an answer. One without choices says nothing, and is an answer all the same.
@@ -59,7 +59,7 @@ fn read_choices<'a>(value: &mut Reader<'a>) -> Read<Vec<(u64, Choice<'a>)>> {
                 "index" => index = value.count_if()?.unwrap_or(place),
                 "message" => value.object_if(|name, value| said.take(name, value))?,
                 // The form of older completions, which some servers keep.
-                "text" => said.text = value.text_if()?,
+                "text" => said.text = value.words_if()?,
                 "finish_reason" => word = value.text_if()?,
                 "logprobs" => chances = outcome::read_chances(value)?,
                 _ => {}
@@ -77,30 +77,30 @@ fn read_choices<'a>(value: &mut Reader<'a>) -> Read<Vec<(u64, Choice<'a>)>> {
 /// What a message says, in whatever order its members come.
 #[derive(Default)]
 struct Said<'a> {
-    text: Option<Cow<'a, str>>,
+    text: Option<Words<'a>>,
     /// Content as a list of parts (Mistral).
     list: Vec<Part<'a>>,
-    reasoning_content: Option<Cow<'a, str>>,
-    reasoning: Option<Cow<'a, str>>,
-    refusal: Option<Cow<'a, str>>,
+    reasoning_content: Option<Words<'a>>,
+    reasoning: Option<Words<'a>>,
+    refusal: Option<Words<'a>>,
     citations: Vec<Citation<'a>>,
     calls: Vec<ToolCall<'a>>,
     images: Vec<Media<'a>>,
     audio: Option<Media<'a>>,
-    transcript: Option<Cow<'a, str>>,
+    transcript: Option<Words<'a>>,
 }
 
 impl<'a> Said<'a> {
     fn take(&mut self, name: &str, value: &mut Reader<'a>) -> Read<()> {
         match (name, value.shape()) {
-            ("content", Shape::Text) => self.text = Some(value.text()?),
+            ("content", Shape::Text) => self.text = Some(value.words()?),
             ("content", Shape::Array) => value.array(|value| {
                 self.list.extend(read_part(value)?);
                 Ok(())
             })?,
-            ("reasoning_content", _) => self.reasoning_content = value.text_if()?,
-            ("reasoning", _) => self.reasoning = value.text_if()?,
-            ("refusal", _) => self.refusal = value.text_if()?.filter(|text| !text.is_empty()),
+            ("reasoning_content", _) => self.reasoning_content = value.words_if()?,
+            ("reasoning", _) => self.reasoning = value.words_if()?,
+            ("refusal", _) => self.refusal = value.words_if()?.filter(|text| !text.is_empty()),
             ("annotations", _) => value.array_if(|value| {
                 self.citations.extend(outcome::read_citation(value)?);
                 Ok(())
@@ -140,7 +140,7 @@ impl<'a> Said<'a> {
         value.object(|name, value| {
             match name {
                 "data" => self.audio = value.text_if()?.map(|data| audio("audio/wav", data)),
-                "transcript" => self.transcript = value.text_if()?,
+                "transcript" => self.transcript = value.words_if()?,
                 _ => {}
             }
             Ok(())

@@ -54,7 +54,7 @@ impl<'a> Fields<'a> {
     fn take(&mut self, name: &str, value: &mut Reader<'a>) -> Read<()> {
         match name {
             "name" => self.function.name = value.text()?,
-            "description" => self.function.description = value.maybe(Reader::text)?,
+            "description" => self.function.description = value.maybe(Reader::words)?,
             "parameters" => self.function.schema = value.maybe(read_object)?.map(Into::into),
             "strict" => self.function.strict = value.maybe(Reader::flag)?,
             "format" => self.format = value.maybe(Reader::raw)?,

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::write_parts::{joined, result_text, text_of, write_part, write_text_part};
+use super::write_parts::{result_text, text_of, write_part, write_text_part};
 use crate::dialect::canon::names::exact_id;
 use crate::dialect::canon::{Content, Feature, Losses, Part, Request, Role, ToolCall, ToolResult, Turn};
-use crate::dialect::json::{Array, Object, write_text};
+use crate::dialect::json::{Array, Joined, Object, Words};
 use crate::dialect::quirks::Quirks;
 
 /// Writes the array of messages.
@@ -45,15 +45,14 @@ impl Messages<'_> {
     }
 
     fn result(&mut self, part: &Part<'_>, result: &ToolResult<'_>) {
-        let said: Vec<Cow<'_, str>> =
+        let mut texts: Vec<Cow<'_, Words<'_>>> =
             result.parts.iter().filter_map(|part| result_text(&part.content)).collect();
-        let mut texts: Vec<&str> = said.iter().map(|text| &**text).collect();
-        texts.extend(result.json);
+        texts.extend(result.json.map(|json| Cow::Owned(json.into())));
         if texts.is_empty() && result.parts.iter().any(is_beside) {
-            texts.push(SEE_NEXT);
+            texts.push(Cow::Owned(SEE_NEXT.into()));
         }
-        let text = joined(&texts, "\n");
-        let text = if result.failed { Cow::Owned(format!("Error: {text}")) } else { text };
+        let before = if result.failed { "Error: " } else { "" };
+        let text = Joined { before, ..Joined::new(&texts, "\n") };
         let id = call_id(&result.id, self.quirks);
         let mark = Some(part).filter(|part| self.quirks.cache_marks && part.cache.is_some());
         self.array.object(|message| {
@@ -103,12 +102,12 @@ impl Messages<'_> {
         let Messages { array, quirks, losses } = self;
         array.object(|message| {
             message.text("role", role).text_if("name", turn.name.as_deref());
-            let texts: Vec<&str> = said.iter().filter_map(|part| text_of(&part.content)).collect();
+            let texts: Vec<&Words<'_>> = said.iter().filter_map(|part| text_of(&part.content)).collect();
             let marked = quirks.cache_marks && said.iter().any(|part| part.cache.is_some());
             // Lists are sure to be understood from users only.
             let plain = texts.len() <= 1 || quirks.plain_content || turn.role != Role::User;
             if texts.len() == said.len() && plain && !marked {
-                message.text("content", &joined(&texts, "\n"));
+                message.text("content", &Joined::new(&texts, "\n"));
                 return;
             }
             message.array("content", |content| {
@@ -165,7 +164,8 @@ impl Messages<'_> {
                     message.null("content");
                 }
             }
-            message.text_if(quirks.thoughts, thoughts.as_deref());
+            let thoughts = thoughts.as_deref().map(|texts| Joined::new(texts, "\n"));
+            message.text_if(quirks.thoughts, thoughts.as_ref());
             if !calls.is_empty() {
                 message.array("tool_calls", |array| {
                     calls.iter().for_each(|call| write_call(array, call, quirks));
@@ -175,13 +175,13 @@ impl Messages<'_> {
     }
 
     /// What was thought, where the vendor wants it back.
-    fn thoughts(&mut self, group: &[Turn<'_>]) -> Option<String> {
+    fn thoughts<'t, 'a>(&mut self, group: &'t [Turn<'a>]) -> Option<Vec<&'t Words<'a>>> {
         let parts = group.iter().flat_map(|turn| &turn.parts);
         let thoughts = parts.filter_map(|part| match &part.content {
-            Content::Thought(thought) => Some(&*thought.text),
+            Content::Thought(thought) => Some(&thought.text),
             _ => None,
         });
-        let texts: Vec<&str> = thoughts.collect();
+        let texts: Vec<&Words<'_>> = thoughts.collect();
         if texts.is_empty() {
             return None;
         }
@@ -189,12 +189,12 @@ impl Messages<'_> {
             self.losses.drop(Feature::Thoughts.name());
             return None;
         }
-        Some(texts.join("\n")).filter(|text| !text.is_empty())
+        Some(texts).filter(|texts| texts.iter().any(|text| !text.is_empty()))
     }
 }
 
 /// The texts of an answer. Blocks of one turn are one text; turns are told apart.
-fn write_said(message: &mut Object<'_>, group: &[Turn<'_>], quirks: &Quirks) {
+fn write_said<'t, 'a>(message: &mut Object<'_>, group: &'t [Turn<'a>], quirks: &Quirks) {
     let parts = || group.iter().flat_map(|turn| &turn.parts).filter(|part| is_text(part));
     let marked = quirks.cache_marks && parts().any(|part| part.cache.is_some());
     let refused = quirks.openai_only && parts().any(is_refusal);
@@ -212,16 +212,10 @@ fn write_said(message: &mut Object<'_>, group: &[Turn<'_>], quirks: &Quirks) {
         return;
     }
     let turns = group.iter().filter(|turn| turn.parts.iter().any(is_text));
-    let texts: Vec<Cow<'_, str>> = turns
-        .map(|turn| {
-            let texts: Vec<&str> = turn.parts.iter().filter_map(|part| text_of(&part.content)).collect();
-            joined(&texts, "")
-        })
-        .collect();
-    match texts.as_slice() {
-        [text] => write_text(message.member("content"), text),
-        texts => write_text(message.member("content"), &texts.join("\n\n")),
-    }
+    let texts_of = |turn: &'t Turn<'a>| turn.parts.iter().filter_map(|part| text_of(&part.content)).collect();
+    let turns: Vec<Vec<&Words<'_>>> = turns.map(texts_of).collect();
+    let texts: Vec<Joined<'_, _>> = turns.iter().map(|texts| Joined::new(texts, "")).collect();
+    message.text("content", &Joined::new(&texts, "\n\n"));
 }
 
 fn write_call(array: &mut Array<'_>, call: &ToolCall<'_>, quirks: &Quirks) {
@@ -240,7 +234,7 @@ fn write_call(array: &mut Array<'_>, call: &ToolCall<'_>, quirks: &Quirks) {
                 Object::new(&mut arguments).text("input", &call.arguments);
                 function.text("arguments", &String::from_utf8_lossy(&arguments));
             } else {
-                function.text("arguments", if call.arguments.is_empty() { "{}" } else { &call.arguments });
+                function.text("arguments", call.arguments.or(&"{}"));
             }
         });
     });

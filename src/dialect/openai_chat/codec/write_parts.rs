@@ -6,10 +6,10 @@ use super::part::file_name;
 use super::write_tools::write_cache;
 use crate::dialect::base64;
 use crate::dialect::canon::{Content, Losses, Media, MediaKind, Part, Source};
-use crate::dialect::json::{Array, Object, write_pieces};
+use crate::dialect::json::{Array, Object, Say, Words, write_pieces};
 
 /// The text of a part, if it is one.
-pub fn text_of<'p>(content: &'p Content<'_>) -> Option<&'p str> {
+pub fn text_of<'p, 'a>(content: &'p Content<'a>) -> Option<&'p Words<'a>> {
     match content {
         Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => Some(text),
         _ => None,
@@ -17,24 +17,15 @@ pub fn text_of<'p>(content: &'p Content<'_>) -> Option<&'p str> {
 }
 
 /// The text of a part of a result: documents that are text are one too.
-pub fn result_text<'p>(content: &'p Content<'_>) -> Option<Cow<'p, str>> {
+pub fn result_text<'p>(content: &'p Content<'p>) -> Option<Cow<'p, Words<'p>>> {
     match content {
         Content::Media(media) => document_text(media),
         content => text_of(content).map(Cow::Borrowed),
     }
 }
 
-/// Texts as one.
-pub fn joined<'t>(texts: &[&'t str], between: &str) -> Cow<'t, str> {
-    match texts {
-        [] => Cow::Borrowed(""),
-        [text] => Cow::Borrowed(text),
-        texts => Cow::Owned(texts.join(between)),
-    }
-}
-
 /// A text part.
-pub fn write_text_part(array: &mut Array<'_>, text: &str, part: Option<&Part<'_>>) {
+pub fn write_text_part(array: &mut Array<'_>, text: &(impl Say + ?Sized), part: Option<&Part<'_>>) {
     array.object(|object| {
         object.text("type", "text").text("text", text);
         write_cache(object, part.and_then(|part| part.cache));
@@ -75,16 +66,16 @@ fn write_media(array: &mut Array<'_>, media: &Media<'_>, part: Option<&Part<'_>>
 }
 
 /// The text of a document that is text, under its title: OpenAI takes no other files than PDF.
-fn document_text<'m>(media: &'m Media<'_>) -> Option<Cow<'m, str>> {
+fn document_text<'m>(media: &'m Media<'m>) -> Option<Cow<'m, Words<'m>>> {
     let text = match &media.source {
-        Source::Text(text) => Cow::Borrowed(&**text),
+        Source::Text(text) => Cow::Borrowed(text),
         Source::Base64 { media_type, data } if media.kind == MediaKind::Document && is_text(media_type) => {
-            base64::decode_text(data)?.into()
+            Cow::Owned(base64::decode_text(data)?.into())
         }
         _ => return None,
     };
     Some(match media.title.as_deref().filter(|title| !title.is_empty()) {
-        Some(title) => format!("{title}\n\n{text}").into(),
+        Some(title) => Cow::Owned(format!("{title}\n\n{}", &**text).into()),
         None => text,
     })
 }

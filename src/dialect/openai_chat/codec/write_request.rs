@@ -8,7 +8,7 @@ use crate::dialect::canon::{
     ToolKind, feature,
 };
 use crate::dialect::codec::Manner;
-use crate::dialect::json::Object;
+use crate::dialect::json::{Object, Words};
 use crate::dialect::quirks::Quirks;
 use crate::error::{Error, Result};
 
@@ -53,21 +53,22 @@ fn is_foreign_medium(content: &Content<'_>) -> bool {
 fn size(request: &Request<'_>) -> usize {
     fn weigh(part: &Part<'_>) -> usize {
         match &part.content {
-            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.len(),
+            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.size(),
             Content::Media(media) => match &media.source {
-                Source::Base64 { data, .. } | Source::Text(data) => data.len(),
+                Source::Base64 { data, .. } => data.len(),
+                Source::Text(text) => text.size(),
                 Source::Url { .. } | Source::File { .. } => 0,
             },
-            Content::ToolCall(call) => call.arguments.len(),
+            Content::ToolCall(call) => call.arguments.size(),
             Content::ToolResult(result) => result.parts.iter().map(weigh).sum(),
-            Content::Thought(thought) => thought.text.len(),
+            Content::Thought(thought) => thought.text.size(),
             Content::Foreign(_) => 0,
         }
     }
     let tools = request.tools.iter().map(|tool| match &tool.kind {
         ToolKind::Function(function) => {
             function.schema.as_deref().map_or(0, str::len)
-                + function.description.as_ref().map_or(0, |text| text.len())
+                + function.description.as_ref().map_or(0, Words::size)
         }
         _ => 0,
     });

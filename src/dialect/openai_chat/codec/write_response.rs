@@ -210,8 +210,7 @@ fn write_call(array: &mut Array<'_>, call: &ToolCall<'_>, outward: &Outward, num
 }
 
 fn write_function(function: &mut Object<'_>, call: &ToolCall<'_>) {
-    let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
-    function.text("name", &call.name).text("arguments", arguments);
+    function.text("name", &call.name).text("arguments", call.arguments.or(&"{}"));
 }
 
 fn said<'c>(content: &'c Content<'_>) -> Option<&'c str> {

@@ -64,7 +64,7 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool<'_>, marks: bool) {
             }
             ToolKind::Custom { name, description, format } => {
                 object.text("type", "custom").object("custom", |inner| {
-                    inner.text("name", name).text_if("description", description.as_deref());
+                    inner.text("name", name).text_if("description", description.as_ref());
                     if let Some(format) = format {
                         write_custom_format(inner.member("format"), format);
                     }
@@ -77,7 +77,7 @@ fn write_tool(array: &mut Array<'_>, tool: &Tool<'_>, marks: bool) {
 }
 
 fn write_function(object: &mut Object<'_>, function: &Function<'_>) {
-    object.text("name", &function.name).text_if("description", function.description.as_deref());
+    object.text("name", &function.name).text_if("description", function.description.as_ref());
     // Optional at OpenAI; some servers want it.
     object
         .raw("parameters", function.schema.as_deref().unwrap_or(NO_PARAMETERS))

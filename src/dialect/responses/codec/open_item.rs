@@ -264,7 +264,7 @@ impl Thought {
         place.done(|item| {
             item.text("id", id).text("type", "reasoning");
             match self.delta {
-                None => write_texts(item, "summary", "summary_text", ""),
+                None => write_texts(item, "summary", "summary_text", None),
                 Some(_) => {
                     item.array("summary", |list| {
                         list.object(|part| {

@@ -8,7 +8,7 @@ use super::read_tools;
 use crate::dialect::canon::{
     Content, Foreign, Maker, Part, Role, Seal, Thought, Tool, ToolCall, ToolResult, Turn,
 };
-use crate::dialect::json::{Raw, Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words, Wrong};
 
 /// What a list of items says.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl<'a> Items<'a> {
         match input.shape() {
             Shape::Null => input.skip(),
             Shape::Text => {
-                let text = input.text()?;
+                let text = input.words()?;
                 self.turns.push(Turn::new(Role::User, vec![Content::Text(text).into()]));
                 Ok(())
             }
@@ -124,7 +124,7 @@ pub struct Fields<'a> {
     /// The content of a message or the output of a call, where the type that stands before it says it is one.
     said: Option<Vec<Part<'a>>>,
     /// `arguments` of a function, `input` of a custom tool.
-    written: Option<Cow<'a, str>>,
+    written: Option<Words<'a>>,
     /// Those are no text.
     odd: bool,
     output: Option<Raw<'a>>,
@@ -168,7 +168,7 @@ impl<'a> Fields<'a> {
             "content" => self.content = Some(value.raw()?),
             "arguments" | "input" => {
                 self.odd |= !matches!(value.shape(), Shape::Text | Shape::Null);
-                self.written = value.text_if()?;
+                self.written = value.words_if()?;
             }
             "output" => self.output = Some(value.raw()?),
             "summary" => self.summary = Some(value.raw()?),
@@ -242,18 +242,17 @@ impl<'a> Fields<'a> {
 }
 
 /// The texts of a list of parts, an empty line between them.
-fn joined<'a>(parts: Option<Raw<'a>>) -> Read<Cow<'a, str>> {
-    let mut whole: Cow<'a, str> = Cow::default();
+fn joined<'a>(parts: Option<Raw<'a>>) -> Read<Words<'a>> {
+    let mut whole = Words::default();
     let Some(parts) = parts else { return Ok(whole) };
     Reader::new(parts).array_if(|part| {
         part.object_if(|name, value| {
             if name == "text"
-                && let Some(text) = value.text_if()?
+                && let Some(text) = value.words_if()?
             {
                 if whole.is_empty() {
                     whole = text;
                 } else if !text.is_empty() {
-                    let whole = whole.to_mut();
                     whole.push_str(BETWEEN_THOUGHTS);
                     whole.push_str(&text);
                 }

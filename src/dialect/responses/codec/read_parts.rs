@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use crate::dialect::canon::{Cache, Citation, Content, Foreign, Media, MediaKind, Part, Source};
-use crate::dialect::json::{Raw, Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words, Wrong};
 
 /// A text, or an array of parts. Empty texts say nothing and are left out.
 pub fn read_content<'a>(content: &mut Reader<'a>, parts: &mut Vec<Part<'a>>) -> Read<()> {
     match content.shape() {
         Shape::Null => content.skip(),
         Shape::Text => {
-            let text = content.text()?;
+            let text = content.words()?;
             if !text.is_empty() {
                 parts.push(Content::Text(text).into());
             }
@@ -31,8 +31,8 @@ pub fn read_content<'a>(content: &mut Reader<'a>, parts: &mut Vec<Part<'a>>) -> 
 #[derive(Default)]
 pub struct Fields<'a> {
     pub kind: Cow<'a, str>,
-    pub text: Option<Cow<'a, str>>,
-    pub refusal: Option<Cow<'a, str>>,
+    pub text: Option<Words<'a>>,
+    pub refusal: Option<Words<'a>>,
     pub annotations: Vec<Citation<'a>>,
     pub logprobs: Option<Raw<'a>>,
     image_url: Option<Cow<'a, str>>,
@@ -52,8 +52,8 @@ impl<'a> Fields<'a> {
         part.object(|name, value| {
             match name {
                 "type" => fields.kind = value.text_if()?.unwrap_or_default(),
-                "text" => fields.text = value.text_if()?,
-                "refusal" => fields.refusal = value.text_if()?,
+                "text" => fields.text = value.words_if()?,
+                "refusal" => fields.refusal = value.words_if()?,
                 "annotations" => fields.annotations = read_citations(value)?,
                 "logprobs" => fields.logprobs = Some(value.raw()?),
                 "image_url" => fields.image_url = read_address(value)?,

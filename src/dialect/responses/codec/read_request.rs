@@ -94,7 +94,7 @@ fn read_instructions<'a>(value: &mut Reader<'a>, items: &mut Items<'a>) -> Read<
     if value.shape() != Shape::Text {
         return items.read(value);
     }
-    let text = value.text()?;
+    let text = value.words()?;
     if !text.is_empty() {
         items.turns.push(Turn::new(Role::System, vec![Content::Text(text).into()]));
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::names::flat;
 use crate::dialect::canon::{Foreign, Function, Tool, ToolChoice, ToolKind};
-use crate::dialect::json::{Raw, Read, Reader, Shape, Wrong};
+use crate::dialect::json::{Raw, Read, Reader, Shape, Words, Wrong};
 
 /// Takes up a list of tools.
 pub fn read<'a>(list: &mut Reader<'a>, tools: &mut Vec<Tool<'a>>) -> Read<()> {
@@ -16,7 +16,7 @@ pub fn read<'a>(list: &mut Reader<'a>, tools: &mut Vec<Tool<'a>>) -> Read<()> {
 struct Fields<'a> {
     kind: Cow<'a, str>,
     name: Option<Cow<'a, str>>,
-    description: Option<Cow<'a, str>>,
+    description: Option<Words<'a>>,
     parameters: Option<Raw<'a>>,
     format: Option<Raw<'a>>,
     strict: Option<bool>,
@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
             match name {
                 "type" => self.kind = value.text()?,
                 "name" => self.name = value.maybe(Reader::text)?,
-                "description" => self.description = value.maybe(Reader::text)?,
+                "description" => self.description = value.maybe(Reader::words)?,
                 "parameters" => self.parameters = raw_object(value)?,
                 "format" => self.format = raw_object(value)?,
                 "strict" => self.strict = value.maybe(Reader::flag)?,

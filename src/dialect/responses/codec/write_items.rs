@@ -6,7 +6,7 @@ use crate::dialect::DialectId;
 use crate::dialect::canon::{
     Content, Losses, Maker, Media, MediaKind, Part, Role, Source, Thought, ToolCall, ToolResult, Turn,
 };
-use crate::dialect::json::{Array, Object, write_text};
+use crate::dialect::json::{Array, Object, Words, write_text};
 
 /// What decides on what may be written.
 pub struct Scope<'s> {
@@ -161,9 +161,8 @@ fn write_call(call: &ToolCall<'_>, items: &mut Array<'_>) {
             item.text("type", "custom_tool_call").text("call_id", &call.id).text("name", &call.name);
             item.text("input", &call.arguments);
         } else {
-            let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
             item.text("type", "function_call").text("call_id", &call.id).text("name", &call.name);
-            item.text("arguments", arguments);
+            item.text("arguments", call.arguments.or(&"{}"));
         }
     });
 }
@@ -196,19 +195,19 @@ fn write_thought(thought: &Thought<'_>, items: &mut Array<'_>, scope: &mut Scope
     }
     items.object(|item| {
         item.text("type", "reasoning").text_if("id", thought.id.as_deref());
-        let (summary, plain) = if thought.summary { (&*thought.text, "") } else { ("", &*thought.text) };
-        write_texts(item, "summary", "summary_text", summary);
-        if !plain.is_empty() {
-            write_texts(item, "content", "reasoning_text", plain);
+        let text = Some(&thought.text).filter(|text| !text.is_empty());
+        write_texts(item, "summary", "summary_text", text.filter(|_| thought.summary));
+        if let Some(plain) = text.filter(|_| !thought.summary) {
+            write_texts(item, "content", "reasoning_text", Some(plain));
         }
         item.text_if("encrypted_content", own.map(|seal| &*seal.data));
     });
 }
 
 /// A list of one text, or of none.
-pub fn write_texts(item: &mut Object<'_>, member: &str, kind: &str, text: &str) {
+pub fn write_texts(item: &mut Object<'_>, member: &str, kind: &str, text: Option<&Words<'_>>) {
     item.array(member, |texts| {
-        if !text.is_empty() {
+        if let Some(text) = text {
             texts.object(|part| {
                 part.text("type", kind).text("text", text);
             });

@@ -179,13 +179,13 @@ fn write_tool(tool: &Tool<'_>, tools: &mut Array<'_>) {
     match &tool.kind {
         ToolKind::Function(function) => tools.object(|object| {
             object.text("type", "function").text("name", &function.name);
-            object.text_if("description", function.description.as_deref());
+            object.text_if("description", function.description.as_ref());
             object.raw("parameters", function.schema.as_deref().unwrap_or(NO_PARAMETERS));
             object.value("strict", function.strict.unwrap_or(false));
         }),
         ToolKind::Custom { name, description, format } => tools.object(|object| {
             object.text("type", "custom").text("name", name);
-            object.text_if("description", description.as_deref());
+            object.text_if("description", description.as_ref());
             if let Some(format) = format {
                 object.raw("format", format);
             }

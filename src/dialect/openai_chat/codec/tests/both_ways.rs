@@ -1,7 +1,5 @@
 //! What was read and written reads the same again.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::{answer, events, files, fixtures, outward, read, transcoded, write};
@@ -68,7 +66,7 @@ fn merge(parts: &mut Vec<Part<'_>>, between: &str) {
         if let (Some(Part { content: Content::Text(last), .. }), Content::Text(text)) =
             (merged.last_mut(), &part.content)
         {
-            *last = Cow::Owned(format!("{last}{between}{text}"));
+            last.push_str(&format!("{between}{}", &**text));
         } else {
             merged.push(part);
         }

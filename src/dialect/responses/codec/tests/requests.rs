@@ -369,7 +369,7 @@ fn a_stored_conversation_stands_behind_the_instructions_of_the_next_request() {
     let mut request = read(second);
     history::prepend(&mut request, second, &stored).expect("items");
     let said = request.turns.iter().map(|turn| match &turn.parts[0].content {
-        Content::Text(text) => format!("{:?} {text}", turn.role),
+        Content::Text(text) => format!("{:?} {}", turn.role, &**text),
         other => format!("{other:?}"),
     });
     assert_eq!(said.collect::<Vec<_>>(), ["System New.", "User hi", "Assistant yo", "User more"]);
