@@ -78,6 +78,26 @@ impl Request<'_> {
     }
 }
 
+impl Request<'_> {
+    /// Bytes that it takes, roughly: with that much room a body is not moved while it grows.
+    pub fn room(&self) -> usize {
+        let turns = self.turns.iter().flat_map(|turn| &turn.parts).map(|part| PER_PART + part.content.size());
+        let tools = self.tools.iter().map(|tool| match &tool.kind {
+            ToolKind::Function(function) => {
+                let schema = function.schema.as_deref().map_or(0, str::len);
+                2 * PER_PART + schema + function.description.as_ref().map_or(0, Words::size)
+            }
+            _ => PER_PART,
+        });
+        let long = turns.sum::<usize>() + tools.sum::<usize>();
+        // Some texts need escapes that had none.
+        long + long / 8 + 1024
+    }
+}
+
+/// What stands around a text or a schema, roughly.
+const PER_PART: usize = 128;
+
 /// A member of a body as it stands there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member<'a> {
@@ -146,6 +166,29 @@ pub enum Content<'a> {
     Refusal(Words<'a>),
     /// A block that only its own dialect knows, as it was written.
     Foreign(Foreign<'a>),
+}
+
+impl Content<'_> {
+    /// Bytes of what is long in it.
+    fn size(&self) -> usize {
+        match self {
+            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.size(),
+            Content::Media(media) => match &media.source {
+                Source::Base64 { data, .. } => data.len(),
+                Source::Text(text) => text.size(),
+                Source::Url { url: address, .. } | Source::File { id: address } => address.len(),
+            },
+            Content::ToolCall(call) => call.arguments.size() + call.name.len(),
+            Content::ToolResult(result) => {
+                let parts = result.parts.iter().map(|part| PER_PART + part.content.size());
+                parts.sum::<usize>() + result.json.map_or(0, str::len)
+            }
+            Content::Thought(thought) => {
+                thought.text.size() + thought.seal.as_ref().map_or(0, |seal| seal.data.len())
+            }
+            Content::Foreign(foreign) => foreign.json.len(),
+        }
+    }
 }
 
 /// A block of a kind that only one dialect knows.

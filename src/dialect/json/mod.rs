@@ -127,6 +127,11 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// What was taken since `start` stood where this reader stands now.
+    pub fn since(&self, start: &Reader<'a>) -> Raw<'a> {
+        self.json.get(start.at..self.at).unwrap_or_default().trim_ascii()
+    }
+
     /// End of a number, `true`, `false` or `null` that nothing follows: it is all that was handed to this reader.
     #[cold]
     fn lone_end(&self) -> Option<usize> {
@@ -278,6 +283,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// There is no value, or it does not end.
     pub fn count_if(&mut self) -> Read<Option<u64>> {
+        self.shape();
+        if let Some((end, count)) = skim::short_count(self.json.as_bytes(), self.at) {
+            self.at = end;
+            return Ok(Some(count));
+        }
         Ok(skim::count(self.raw()?.as_bytes()))
     }
 

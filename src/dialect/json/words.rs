@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{ControlFlow, Deref};
 
 use super::Say;
 use crate::dialect::skim;
@@ -184,18 +184,20 @@ fn characters(written: &str) -> impl Iterator<Item = char> {
 
 /// Place of the quote that closes a string whose first escape is at `at`. None where what is written must not be carried
 /// on as it is: control characters, escapes that are none, halves of surrogate pairs; or where the string does not end.
-pub(super) fn written_end(json: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match json.get(at..)? {
-            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => at += 2,
-            escape @ [b'\\', b'u', ..] => at += unicode_length(escape)?,
-            [b'"', ..] => return Some(at),
-            _ => return None,
+#[inline(never)]
+pub(super) fn written_end(json: &[u8], at: usize) -> Option<usize> {
+    let end = skim::each_stop(json, at, |at, byte| {
+        if byte != b'\\' {
+            return ControlFlow::Break(Some(at).filter(|_| byte == b'"'));
         }
-        if json.get(at) != Some(&b'\\') {
-            at = skim::text_end(json, at);
-        }
-    }
+        let length = match json.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Some(2),
+            Some(b'u') => unicode_length(json.get(at..).unwrap_or_default()),
+            _ => None,
+        };
+        length.map_or(ControlFlow::Break(None), |length| ControlFlow::Continue(at + length))
+    });
+    end.flatten()
 }
 
 /// Bytes of an escape by number, which may be a pair.
@@ -204,5 +206,80 @@ fn unicode_length(escape: &[u8]) -> Option<usize> {
         // Rarely meant so: looked at once more by whoever reads it.
         (char::REPLACEMENT_CHARACTER, _) => None,
         (_, length) => Some(length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::dialect::json::{Reader, write_text};
+
+    /// The strings of JSON that are worth trying: every kind of escape, sound and not, between texts of some length.
+    fn written() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just(r#"\""#.to_owned()),
+            Just(r"\\".to_owned()),
+            Just(r"\n".to_owned()),
+            Just(r"\/".to_owned()),
+            Just(r"\u00e9".to_owned()),
+            Just(r"\uD83D\ude00".to_owned()),
+            Just(r"\ud83d".to_owned()),
+            Just(r"\ude00".to_owned()),
+            Just(r"\ufffd".to_owned()),
+            Just(r"\u12g4".to_owned()),
+            Just(r"\x".to_owned()),
+            Just("\t".to_owned()),
+            "[ -!#-\\[\\]-~é世😀]{0,40}",
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
+    }
+
+    proptest! {
+        #[test]
+        fn words_mean_what_the_same_text_unescaped_means_however_they_are_carried(json in written()) {
+            let text = Reader::new(&json).text().expect("a string");
+            let mut reader = Reader::new(&json);
+            let words = reader.words().expect("a string");
+            reader.end().expect("nothing behind it");
+            let mut out = Vec::new();
+            write_text(&mut out, &words);
+            // Whoever reads what was written, strictly, reads the text.
+            let read: String = serde_json::from_slice(&out).expect("JSON");
+            prop_assert_eq!(&read, &text);
+            prop_assert_eq!(words.is_empty(), text.is_empty());
+            prop_assert_eq!(words.is_blank(), text.trim().is_empty());
+            prop_assert_eq!(words.first_visible(), text.chars().find(|c| !c.is_whitespace()));
+            prop_assert!(words.may_end_in_space() || !text.ends_with(char::is_whitespace));
+            prop_assert!(words.size() >= text.len());
+            prop_assert_eq!(&*words, &*text);
+            let mut longer = words.clone();
+            longer.push_str("\"more");
+            prop_assert_eq!(&*longer, format!("{text}\"more"));
+            prop_assert_eq!(words.into_text(), text);
+        }
+
+        #[test]
+        fn what_is_no_string_is_an_error_and_never_a_panic(json in "\"?([ -~é\\\\\"\x00-\x1f]|\\\\u[0-9a-gD]{0,4}){0,40}") {
+            let words = Reader::new(&json).words().map(|words| words.to_string());
+            let text = Reader::new(&json).text().map(|text| text.into_owned());
+            prop_assert_eq!(words.ok(), text.ok());
+        }
+    }
+
+    #[test]
+    fn sound_escapes_are_carried_as_they_are_and_others_are_mended() {
+        for sound in [r#""a\n\"b\"\/\u00e9""#, r#""\ud83d\ude00\u0000""#] {
+            let mut out = Vec::new();
+            write_text(&mut out, &Reader::new(sound).words().expect(sound));
+            assert_eq!(String::from_utf8(out).expect("UTF-8"), sound);
+        }
+        for (odd, mended) in
+            [(r#""\ud83d!""#, "\"\u{fffd}!\""), ("\"\t\\n\"", r#""\t\n""#), (r#""\q""#, "\"\u{fffd}q\"")]
+        {
+            let mut out = Vec::new();
+            write_text(&mut out, &Reader::new(odd).words().expect(odd));
+            assert_eq!(String::from_utf8(out).expect("UTF-8"), mended);
+        }
     }
 }

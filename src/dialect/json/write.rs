@@ -1,6 +1,7 @@
 //! JSON written into a buffer, members in the order in which they are put.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 
@@ -29,13 +30,13 @@ impl<'o> Object<'o> {
     }
 
     /// A text.
-    pub fn text(&mut self, name: &str, text: &(impl Say + ?Sized)) -> &mut Self {
+    pub fn text(&mut self, name: &'static str, text: &(impl Say + ?Sized)) -> &mut Self {
         write_text(self.member(name), text);
         self
     }
 
     /// A text, if there is one.
-    pub fn text_if(&mut self, name: &str, text: Option<&(impl Say + ?Sized)>) -> &mut Self {
+    pub fn text_if(&mut self, name: &'static str, text: Option<&(impl Say + ?Sized)>) -> &mut Self {
         match text {
             Some(text) => self.text(name, text),
             None => self,
@@ -43,13 +44,13 @@ impl<'o> Object<'o> {
     }
 
     /// A number, a flag, or whatever else has a JSON form.
-    pub fn value(&mut self, name: &str, value: impl Serialize) -> &mut Self {
+    pub fn value(&mut self, name: &'static str, value: impl Serialize) -> &mut Self {
         write_value(self.member(name), value);
         self
     }
 
     /// A value, if there is one.
-    pub fn value_if(&mut self, name: &str, value: Option<impl Serialize>) -> &mut Self {
+    pub fn value_if(&mut self, name: &'static str, value: Option<impl Serialize>) -> &mut Self {
         match value {
             Some(value) => self.value(name, value),
             None => self,
@@ -57,30 +58,47 @@ impl<'o> Object<'o> {
     }
 
     /// `null`.
-    pub fn null(&mut self, name: &str) -> &mut Self {
+    pub fn null(&mut self, name: &'static str) -> &mut Self {
         self.raw(name, "null")
     }
 
     /// A value that is JSON already.
-    pub fn raw(&mut self, name: &str, json: Raw<'_>) -> &mut Self {
+    pub fn raw(&mut self, name: &'static str, json: Raw<'_>) -> &mut Self {
         self.member(name).extend_from_slice(json.as_bytes());
         self
     }
 
+    /// A value that is JSON already, under a name of somebody else's.
+    pub fn raw_of(&mut self, name: &str, json: Raw<'_>) -> &mut Self {
+        self.member_of(name).extend_from_slice(json.as_bytes());
+        self
+    }
+
     /// An object.
-    pub fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+    pub fn object(&mut self, name: &'static str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
         fill(&mut Object::new(self.member(name)));
         self
     }
 
     /// An array.
-    pub fn array(&mut self, name: &str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
+    pub fn array(&mut self, name: &'static str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
         fill(&mut Array::new(self.member(name)));
         self
     }
 
-    /// Begins a member; its value is to be written next, to what is returned.
-    pub fn member(&mut self, name: &str) -> &mut Vec<u8> {
+    /// Begins a member; its value is to be written next, to what is returned. Names of ours need no escapes.
+    #[inline]
+    pub fn member(&mut self, name: &'static str) -> &mut Vec<u8> {
+        debug_assert!(skim::is_plain(name.as_bytes()), "{name}");
+        self.out.reserve(name.len() + 4);
+        self.out.extend_from_slice(if std::mem::replace(&mut self.begun, true) { b",\"" } else { b"\"" });
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Begins a member under a name of somebody else's.
+    pub fn member_of(&mut self, name: &str) -> &mut Vec<u8> {
         if std::mem::replace(&mut self.begun, true) {
             self.out.push(b',');
         }
@@ -242,14 +260,24 @@ impl<S: Say> Say for Joined<'_, S> {
 #[inline]
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    let mut done = 0;
-    loop {
-        let stop = skim::text_end(bytes, done);
-        out.extend_from_slice(bytes.get(done..stop).unwrap_or_default());
-        let Some(byte) = bytes.get(stop) else { break };
-        write_escape(out, *byte);
-        done = stop + 1;
+    let stop = skim::text_end(bytes, 0);
+    out.extend_from_slice(bytes.get(..stop).unwrap_or_default());
+    if stop < bytes.len() {
+        write_escapes(out, bytes, stop);
     }
+}
+
+/// The rest of a text from its first escape on.
+#[inline(never)]
+fn write_escapes(out: &mut Vec<u8>, bytes: &[u8], stop: usize) {
+    let mut done = stop;
+    let _end: Option<()> = skim::each_stop(bytes, stop, |at, byte| {
+        out.extend_from_slice(bytes.get(done..at).unwrap_or_default());
+        write_escape(out, byte);
+        done = at + 1;
+        ControlFlow::Continue(done)
+    });
+    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
 }
 
 fn write_escape(out: &mut Vec<u8>, byte: u8) {

@@ -14,9 +14,9 @@ pub mod strict;
 mod tests;
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memmem};
 
 /// Walks the members of the object `json` starts with; nothing if it is something else.
 pub fn members(json: &[u8]) -> Members<'_> {
@@ -244,7 +244,7 @@ impl<'a> Members<'a> {
 
 /// The digits that begin at `at`, if they are a whole value and no number that overflows.
 #[inline(always)]
-fn short_count(json: &[u8], at: usize) -> Option<(usize, u64)> {
+pub(crate) fn short_count(json: &[u8], at: usize) -> Option<(usize, u64)> {
     let mut number = 0;
     for (place, byte) in json.get(at..)?.iter().enumerate().take(MOST_DIGITS) {
         let digit = byte.wrapping_sub(b'0');
@@ -330,15 +330,23 @@ fn string_at(json: &[u8], at: usize) -> Option<(usize, bool)> {
 
 /// The rest of a string from its first escape on.
 #[inline(never)]
-fn escaped_end(json: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match json.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-        at += memchr2(b'"', b'\\', json.get(at..)?)?;
-    }
+fn escaped_end(json: &[u8], at: usize) -> Option<usize> {
+    each_stop(json, at, |at, byte| match byte {
+        b'"' => ControlFlow::Break(at + 1),
+        b'\\' => ControlFlow::Continue(at + 2),
+        _ => ControlFlow::Continue(at + 1),
+    })
+}
+
+/// Shows `pass` each byte at or after `at` that cannot stand in a string as it is, with its place. It says where to go on,
+/// or how the search ends. None at the end of `json`.
+#[inline(always)]
+pub(crate) fn each_stop<T>(
+    json: &[u8],
+    at: usize,
+    pass: impl FnMut(usize, u8) -> ControlFlow<T, usize>,
+) -> Option<T> {
+    plain::each_stop::<true, T>(json, at, pass)
 }
 
 /// End of the object or array that starts at `at`. Brackets are counted, not matched.
@@ -380,47 +388,47 @@ fn unescape(written: &[u8]) -> Cow<'_, str> {
 
 /// What is between the quotes of a string, as it is meant.
 pub(crate) fn unescape_text(written: &str) -> Cow<'_, str> {
-    let Some(mut slash) = memchr(b'\\', written.as_bytes()) else { return Cow::Borrowed(written) };
+    let bytes = written.as_bytes();
+    let Some(slash) = memchr(b'\\', bytes) else { return Cow::Borrowed(written) };
     let mut out = String::with_capacity(written.len());
-    let mut rest = written;
-    loop {
-        let (plain, escape) = rest.split_at(slash);
-        out.push_str(plain);
-        let (decoded, length) = decode_escape(escape.as_bytes());
-        out.push(decoded);
-        rest = escape.get(length..).unwrap_or_default();
-        match memchr(b'\\', rest.as_bytes()) {
-            Some(next) => slash = next,
-            None => break,
+    let mut done = 0;
+    let _end: Option<()> = each_stop(bytes, slash, |at, byte| {
+        if byte != b'\\' {
+            return ControlFlow::Continue(at + 1);
         }
-    }
-    out.push_str(rest);
+        out.push_str(written.get(done..at).unwrap_or_default());
+        let (decoded, length) = decode_escape(bytes.get(at..).unwrap_or_default());
+        out.push(decoded);
+        done = at + length;
+        ControlFlow::Continue(done)
+    });
+    out.push_str(written.get(done..).unwrap_or_default());
     Cow::Owned(out)
 }
 
 /// The text of the string whose contents begin at `start` and whose first escape or control character is at `stop`; and
 /// the place behind its closing quote. In one pass: most of what agents send is code, which is full of escapes.
-pub(crate) fn escaped_text(json: &str, start: usize, mut stop: usize) -> Option<(String, usize)> {
+pub(crate) fn escaped_text(json: &str, start: usize, stop: usize) -> Option<(String, usize)> {
     let bytes = json.as_bytes();
     let mut out = String::with_capacity(2 * (stop - start) + 32);
     let mut done = start;
-    loop {
-        match bytes.get(stop)? {
-            b'"' => {
-                out.push_str(json.get(done..stop)?);
-                return Some((out, stop + 1));
-            }
-            b'\\' if stop + 1 < bytes.len() => {
-                out.push_str(json.get(done..stop)?);
-                let (decoded, length) = decode_escape(bytes.get(stop..)?);
-                out.push(decoded);
-                done = stop + length;
-                stop = text_end(bytes, done);
-            }
-            b'\\' => return None,
-            _ => stop = text_end(bytes, stop + 1),
+    let end = each_stop(bytes, stop, |at, byte| {
+        if byte < b' ' {
+            return ControlFlow::Continue(at + 1);
         }
-    }
+        out.push_str(json.get(done..at).unwrap_or_default());
+        match bytes.get(at..) {
+            Some(escape @ [b'\\', _, ..]) => {
+                let (decoded, length) = decode_escape(escape);
+                out.push(decoded);
+                done = at + length;
+                ControlFlow::Continue(done)
+            }
+            Some([b'"', ..]) => ControlFlow::Break(Some(at + 1)),
+            _ => ControlFlow::Break(None),
+        }
+    });
+    Some((out, end.flatten()?))
 }
 
 /// The character an escape stands for and the bytes it takes. `escape` starts with the backslash.
@@ -442,8 +450,10 @@ pub fn decode_escape(escape: &[u8]) -> (char, usize) {
 
 fn decode_unicode(escape: &[u8]) -> (char, usize) {
     let unit = |at: usize| {
-        let digits = escape.get(at..at + 4).filter(|four| four.iter().all(u8::is_ascii_hexdigit))?;
-        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        let digits: &[u8; 4] = escape.get(at..)?.first_chunk()?;
+        let value = |digit: u8| u32::from(HEX.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT));
+        let [a, b, c, d] = digits.map(value);
+        ((a | b | c | d) < 16).then_some(a << 12 | b << 8 | c << 4 | d)
     };
     let Some(first) = unit(2) else { return (char::REPLACEMENT_CHARACTER, 2) };
     if let Some(single) = char::from_u32(first) {
@@ -458,6 +468,19 @@ fn decode_unicode(escape: &[u8]) -> (char, usize) {
         _ => (char::REPLACEMENT_CHARACTER, 6),
     }
 }
+
+/// The values of hexadecimal digits.
+const HEX: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        values[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = 0xFF;
 
 /// The bytes that cannot stand in a number or a word.
 const ENDS: [bool; 256] = {

@@ -1,6 +1,8 @@
 //! Passes over the plain part of strings, many bytes at a time. Knows three kinds of byte: plain text, the
 //! two that mean something inside a string (`"` and `\`), and those that must not stand there.
 
+use std::ops::ControlFlow;
+
 /// Place of the first byte at or after `at` that is not plain ASCII: `"`, `\`, a control character or a byte
 /// beyond ASCII. The end of `json` when there is none. For strings that are short: most are names.
 #[inline(always)]
@@ -14,9 +16,57 @@ pub fn text_end(json: &[u8], at: usize) -> usize {
     run_end::<true>(json, at)
 }
 
-/// As [`ascii_end`], for strings that are long: those with escapes are texts.
-pub fn long_ascii_end(json: &[u8], at: usize) -> usize {
-    long_run_end::<false>(json, at)
+/// Shows `pass` every byte at or after `at` that is not plain, with its place; bytes beyond ASCII unless they are plain
+/// (`WIDE`). `pass` says where to go on, which is behind that place, or how it ends. None at the end of `json`. For texts
+/// full of escapes: a word is looked at once for all that stands in it.
+#[inline(always)]
+pub fn each_stop<const WIDE: bool, T>(
+    json: &[u8],
+    mut at: usize,
+    mut pass: impl FnMut(usize, u8) -> ControlFlow<T, usize>,
+) -> Option<T> {
+    while at < json.len() {
+        let rest = json.get(at..).unwrap_or_default();
+        let word = rest.first_chunk().copied().unwrap_or_else(|| last_word(rest));
+        let mut stops = word_stops::<WIDE>(u64::from_le_bytes(word));
+        let mut next = at + WORD;
+        if stops == 0 {
+            at = without_stop::<WIDE>(json, next);
+            continue;
+        }
+        while stops != 0 {
+            let place = (stops.trailing_zeros() / 8) as usize;
+            next = match pass(at + place, word[place]) {
+                ControlFlow::Break(end) => return Some(end),
+                ControlFlow::Continue(from) => from,
+            };
+            let passed = next - at;
+            stops = if passed < WORD { stops & (u64::MAX << (8 * passed)) } else { 0 };
+        }
+        at = next.max(at + WORD);
+    }
+    None
+}
+
+/// What is left at the end, made whole with plain text.
+#[cold]
+fn last_word(rest: &[u8]) -> [u8; WORD] {
+    let mut word = [b' '; WORD];
+    word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    word
+}
+
+/// The highest bit of each byte that stops. Sums of seven bits each do not carry into the next byte.
+#[inline(always)]
+fn word_stops<const WIDE: bool>(word: u64) -> u64 {
+    let each = |byte: u8| u64::from_le_bytes([byte; WORD]);
+    let low = each(0x7F);
+    let flipped = word ^ each(FLIP);
+    let not_below = ((flipped & low) + each(0x80 - BELOW)) | word;
+    let slashed = word ^ each(b'\\');
+    let not_slash = ((slashed & low) + low) | slashed;
+    let wide = if WIDE { 0 } else { word };
+    (!(not_below & not_slash) | wide) & !low
 }
 
 #[inline(always)]
@@ -90,6 +140,7 @@ fn is_stop<const WIDE: bool>(byte: u8) -> bool {
 const FLIP: u8 = 0x02;
 const BELOW: u8 = 0x21;
 const BLOCK: usize = 16;
+const WORD: usize = 8;
 const PAIR: usize = 2 * BLOCK;
 
 #[cfg(test)]
@@ -110,6 +161,31 @@ mod tests {
                     let special = special || byte >= 0x80;
                     assert_eq!(ascii_end(&text, 0), if special { length } else { next }, "{byte} {length}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_stop_is_shown_once_and_none_that_was_passed_over() {
+        let text = b"ab\\ncd\\\\ef\"0123456789 0123456789 0123456789 0123456789\\u0041\x01\xc3\xa9\"\\\"tail"
+            .repeat(3);
+        for from in 0..text.len() {
+            for step in 1..20 {
+                let mut seen = Vec::new();
+                let end = each_stop::<false, ()>(&text, from, |at, byte| {
+                    assert_eq!(text[at], byte);
+                    seen.push(at);
+                    ControlFlow::Continue(at + step)
+                });
+                assert_eq!(end, None);
+                let mut expected = Vec::new();
+                let mut at = from;
+                while at < text.len() {
+                    let stops = is_stop::<false>(text[at]);
+                    expected.extend(stops.then_some(at));
+                    at += if stops { step } else { 1 };
+                }
+                assert_eq!(seen, expected, "from {from} by {step}");
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The grammar of JSON over bytes, without a verdict on what is wrong: a value has an end, or it has none.
 //! Iterative: what is open is remembered in one bit each, so nesting costs no stack and next to no memory.
 
+use std::ops::ControlFlow;
+
 use super::{plain, skip_space, value_after};
 
 /// End of the value that begins at `at`, and all of it is well-formed.
@@ -90,15 +92,17 @@ fn string_end(json: &[u8], at: usize) -> Option<usize> {
 
 /// The rest of a string from its first escape or byte beyond ASCII on.
 #[inline(never)]
-fn escaped_end(json: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match json.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at = plain::long_ascii_end(json, escape_end(json, at)?),
-            0x80.. => at = plain::ascii_end(json, wide_end(json, at)?),
-            _ => return None,
-        }
-    }
+fn escaped_end(json: &[u8], at: usize) -> Option<usize> {
+    let end = plain::each_stop::<false, _>(json, at, |at, byte| {
+        let next = match byte {
+            b'"' => return ControlFlow::Break(Some(at + 1)),
+            b'\\' => escape_end(json, at),
+            0x80.. => wide_end(json, at),
+            _ => None,
+        };
+        next.map_or(ControlFlow::Break(None), ControlFlow::Continue)
+    });
+    end.flatten()
 }
 
 /// End of a run of characters beyond ASCII, all of them UTF-8.

@@ -402,7 +402,7 @@ fn tell_whole(block: u32, json: &str, input: &str, tell: Tell<'_>) {
     let input = Some(input).filter(|input| strict::is_object(input.as_bytes()));
     let copied = Reader::new(json).object(|name, value| {
         let value = value.raw()?;
-        object.raw(name, input.filter(|_| name == "input").unwrap_or(value));
+        object.raw_of(name, input.filter(|_| name == "input").unwrap_or(value));
         Ok(())
     });
     drop(object);

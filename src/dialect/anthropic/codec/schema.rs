@@ -71,25 +71,25 @@ fn write(json: Raw<'_>, out: &mut Vec<u8>, fitted: &mut Fitted, definition: &str
         let value = value.raw()?;
         seen.note(name, value)?;
         match name {
-            "properties" => write_map(value, object.member(name), fitted, definition, depth),
-            "$defs" | "definitions" => write_map(value, object.member(name), fitted, name, depth),
+            "properties" => write_map(value, object.member_of(name), fitted, definition, depth),
+            "$defs" | "definitions" => write_map(value, object.member_of(name), fitted, name, depth),
             "items" if value.starts_with('{') => {
-                write(value, object.member(name), fitted, definition, depth + 1)
+                write(value, object.member_of(name), fitted, definition, depth + 1)
             }
             "anyOf" | "allOf" | "oneOf" => {
                 fitted.unions += usize::from(name != "allOf");
                 let name = if name == "oneOf" { "anyOf" } else { name };
-                write_list(value, object.member(name), fitted, definition, depth)
+                write_list(value, object.member_of(name), fitted, definition, depth)
             }
             "$ref" => {
                 let own = format!("\"#/$defs/{definition}\"");
                 fitted.is_recursive |= value == "\"#\"" || !definition.is_empty() && value == own;
-                object.raw(name, value);
+                object.raw_of(name, value);
                 Ok(())
             }
             _ => {
                 if is_taken(name, value) {
-                    object.raw(name, value);
+                    object.raw_of(name, value);
                 }
                 Ok(())
             }
@@ -147,7 +147,7 @@ fn write_map(json: Raw<'_>, out: &mut Vec<u8>, fitted: &mut Fitted, within: &str
     let mut object = Object::new(out);
     Reader::new(json).object_if(|name, value| {
         let definition = if defines { name } else { within };
-        write(value.raw()?, object.member(name), fitted, definition, depth + 1)
+        write(value.raw()?, object.member_of(name), fitted, definition, depth + 1)
     })
 }
 

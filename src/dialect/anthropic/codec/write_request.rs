@@ -27,7 +27,7 @@ pub fn write_request(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Lo
     if it.conversation.messages.is_empty() {
         return Err(Error::bad_request("there is no message with content that the model could answer"));
     }
-    let mut out = Vec::with_capacity(size(request));
+    let mut out = Vec::with_capacity(request.room());
     let mut object = Object::new(&mut out);
     match manner.quirks.anthropic_version {
         Some(version) => object.text("anthropic_version", version),
@@ -58,7 +58,7 @@ pub fn write_request(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Lo
     write_tier(&mut object, request, takes, losses);
     if request.origin == DialectId::Anthropic {
         for member in &request.rest {
-            object.raw(&member.name, member.value);
+            object.raw_of(&member.name, member.value);
         }
     }
     drop(object);
@@ -205,27 +205,4 @@ fn write_tier(object: &mut Object<'_>, request: &Request<'_>, takes: Takes, loss
         }
         Some(_) => {}
     }
-}
-
-/// About as long as the request that was read.
-fn size(request: &Request<'_>) -> usize {
-    fn length(part: &Part<'_>) -> usize {
-        64 + match &part.content {
-            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.size(),
-            Content::Media(media) => match &media.source {
-                crate::dialect::canon::Source::Base64 { data, .. } => data.len(),
-                crate::dialect::canon::Source::Text(text) => text.size(),
-                _ => 128,
-            },
-            Content::ToolCall(call) => call.arguments.size() + call.name.len(),
-            Content::ToolResult(result) => result.parts.iter().map(length).sum(),
-            Content::Thought(thought) => {
-                thought.text.size() + thought.seal.as_ref().map_or(0, |seal| seal.data.len())
-            }
-            Content::Foreign(foreign) => foreign.json.len(),
-        }
-    }
-    let turns = request.turns.iter().flat_map(|turn| &turn.parts).map(length).sum::<usize>();
-    // Quotes and line breaks grow.
-    (turns + turns / 16 + request.tools.len() * 512).saturating_add(1024)
 }

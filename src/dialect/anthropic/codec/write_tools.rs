@@ -182,7 +182,7 @@ fn write_schema(out: &mut Vec<u8>, schema: Option<Raw<'_>>, strict: bool) {
     let _ = Reader::new(schema).object(|name, value| {
         let json = value.raw()?;
         if name != "type" {
-            object.raw(name, json);
+            object.raw_of(name, json);
         }
         Ok(())
     });

@@ -14,7 +14,12 @@ use crate::dialect::json::{Raw, Read, Reader, Shape, Words};
 pub fn parts<'a>(value: &mut Reader<'a>) -> Read<Vec<Part<'a>>> {
     let mut parts: Vec<Part<'a>> = Vec::new();
     value.array(|block| {
+        let start = block.clone();
         match read_block(block)? {
+            Block::Json(_) => {
+                let json = block.since(&start);
+                parts.push(Content::Foreign(Foreign { kind: "json".into(), json }).into());
+            }
             Block::Part(content) => parts.push(content.into()),
             Block::CachePoint(cache) => {
                 if let Some(last) = parts.last_mut() {
@@ -31,11 +36,13 @@ pub fn parts<'a>(value: &mut Reader<'a>) -> Read<Vec<Part<'a>>> {
 enum Block<'a> {
     Part(Content<'a>),
     CachePoint(Cache),
+    /// Results alone have it.
+    Json(Raw<'a>),
     Nothing,
 }
 
 fn read_block<'a>(value: &mut Reader<'a>) -> Read<Block<'a>> {
-    let mut start = value.clone();
+    let start = value.clone();
     let mut found = Block::Nothing;
     let mut unknown: Option<Cow<'static, str>> = None;
     value.object(|name, value| {
@@ -53,6 +60,10 @@ fn read_block<'a>(value: &mut Reader<'a>) -> Read<Block<'a>> {
                 found = Block::CachePoint(cache_point(value)?);
                 return Ok(());
             }
+            "json" => {
+                found = Block::Json(value.raw()?);
+                return Ok(());
+            }
             // Some models leave their own word for the block's kind in it, and streams are padded.
             "type" | "p" => return Ok(()),
             _ => None,
@@ -64,7 +75,7 @@ fn read_block<'a>(value: &mut Reader<'a>) -> Read<Block<'a>> {
         Ok(())
     })?;
     if let (Block::Nothing, Some(kind)) = (&found, unknown) {
-        return Ok(Block::Part(Content::Foreign(Foreign { kind, json: start.raw()? })));
+        return Ok(Block::Part(Content::Foreign(Foreign { kind, json: value.since(&start) })));
     }
     Ok(found)
 }
@@ -194,28 +205,13 @@ fn read_result<'a>(value: &mut Reader<'a>) -> Read<Option<Content<'a>>> {
 
 /// The first JSON is the result's; another one is told as text.
 fn read_result_block<'a>(block: &mut Reader<'a>, result: &mut ToolResult<'a>) -> Read<()> {
-    if let Some(json) = sole_json(&mut block.clone())? {
-        match result.json {
-            None => result.json = Some(json),
-            Some(_) => result.parts.push(Content::Text(json.into()).into()),
-        }
-        return block.skip();
-    }
-    if let Block::Part(content) = read_block(block)? {
-        result.parts.push(content.into());
+    match read_block(block)? {
+        Block::Json(json) if result.json.is_none() => result.json = Some(json),
+        Block::Json(json) => result.parts.push(Content::Text(json.into()).into()),
+        Block::Part(content) => result.parts.push(content.into()),
+        Block::CachePoint(_) | Block::Nothing => {}
     }
     Ok(())
-}
-
-fn sole_json<'a>(block: &mut Reader<'a>) -> Read<Option<Raw<'a>>> {
-    let mut json = None;
-    block.object_if(|name, value| {
-        if name == "json" {
-            json = Some(value.raw()?);
-        }
-        Ok(())
-    })?;
-    Ok(json)
 }
 
 fn read_thought<'a>(value: &mut Reader<'a>) -> Read<Option<Content<'a>>> {

@@ -7,7 +7,7 @@ use super::tools::{Choice, Form, Plan};
 use super::write_blocks::{self, Blocks, is_blank};
 use crate::dialect::canon::{Content, Losses, MediaKind, Part, Request, Role, Turn};
 use crate::dialect::codec::Manner;
-use crate::dialect::json::{Array, Object, Reader};
+use crate::dialect::json::{Array, Object, Reader, write_text};
 use crate::error::{Error, Result};
 
 pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) -> Result<Vec<u8>> {
@@ -16,7 +16,7 @@ pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) ->
     let thought = Thought::new(request, &model, &plan, losses);
     let leading = request.turns.iter().take_while(|turn| is_system(turn)).count();
     let (system, conversation) = request.turns.split_at(leading);
-    let mut out = Vec::with_capacity(ROOM);
+    let mut out = Vec::with_capacity(request.room());
     let mut root = Object::new(&mut out);
     let mut blocks = Blocks::new(model, request.origin, losses);
     write_messages(conversation, &mut blocks, &mut root)?;
@@ -271,14 +271,12 @@ fn write_metadata(request: &Request<'_>, losses: &mut Losses, root: &mut Object<
     if !pairs.is_empty() {
         root.object("requestMetadata", |object| {
             for (name, text) in &pairs {
-                object.text(name, text);
+                write_text(object.member_of(name), text);
             }
         });
     }
 }
 
-/// Bytes taken for a request before its length is known.
-const ROOM: usize = 4096;
 /// `{}`.
 const EMPTY_OBJECT: usize = 2;
 /// A thinking Claude takes none below.

@@ -144,25 +144,28 @@ fn result<'a>(value: &mut Reader<'a>, other: &mut dyn FnMut(&str)) -> Read<ToolR
 }
 
 fn response<'a>(value: &mut Reader<'a>, result: &mut ToolResult<'a>) -> Read<()> {
-    let whole = value.maybe(object)?.unwrap_or("{}");
-    let mut members = 0;
-    let mut wrapped = None;
-    Reader::new(whole).object(|name, value| {
+    if value.shape() == Shape::Null {
+        return value.skip();
+    }
+    let start = value.clone();
+    let (mut members, mut text, mut json) = (0, None, None);
+    value.object(|name, value| {
         members += 1;
         if let "output" | "result" | "error" = name {
             result.failed = name == "error";
-            wrapped = Some(value.clone());
+            match value.shape() {
+                Shape::Text => text = Some(value.words()?),
+                _ => json = Some(value.raw()?),
+            }
         }
         Ok(())
     })?;
-    result.failed &= members == 1;
-    let Some(mut inner) = wrapped.filter(|_| members == 1) else {
-        result.json = (members > 0).then_some(whole);
-        return Ok(());
-    };
-    match inner.shape() {
-        Shape::Text => result.parts.push(Content::Text(inner.words()?).into()),
-        _ => result.json = Some(inner.raw()?),
+    if members == 1 && (text.is_some() || json.is_some()) {
+        result.parts.extend(text.map(|text| Content::Text(text).into()));
+        result.json = json;
+    } else {
+        result.failed = false;
+        result.json = (members > 0).then(|| value.since(&start));
     }
     Ok(())
 }

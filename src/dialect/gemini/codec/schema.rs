@@ -112,7 +112,7 @@ impl Draft<'_> {
         null: &'static str,
         mut write: impl FnMut(&mut Reader<'_>, &mut Array<'_>) -> Read<()>,
     ) -> Read<()> {
-        let out = self.object.member(name);
+        let out = self.object.member_of(name);
         let mut has_null = false;
         {
             let mut list = Array::new(out);
@@ -136,7 +136,7 @@ impl Draft<'_> {
         match (count, name) {
             (Some((name, _)), _) => self.object.raw(name, unquoted(written)),
             (None, "ref") => self.object.raw("$ref", written),
-            (None, _) => self.object.raw(name, written),
+            (None, _) => self.object.raw_of(name, written),
         };
     }
 }
@@ -146,7 +146,7 @@ fn write_named(value: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Read<
         return value.raw().map(|raw| out.extend_from_slice(raw.as_bytes()));
     }
     let mut object = Object::new(out);
-    value.object(|name, schema| write_schema(schema, object.member(name), depth))
+    value.object(|name, schema| write_schema(schema, object.member_of(name), depth))
 }
 
 /// Whole numbers of 64 bits may be written as texts.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) -> Result<Vec<u8>> {
     let model = Model::of(manner.model);
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(request.room());
     let mut object = Object::new(&mut out);
     let leading = request.turns.iter().take_while(|turn| is_system(turn)).count();
     let (system, turns) = request.turns.split_at(leading);
@@ -78,7 +78,7 @@ fn write_tools(request: &Request<'_>, object: &mut Object<'_>) {
         }
         for hosted in hosted() {
             tools.object(|tool| {
-                tool.raw(&hosted.kind, hosted.json);
+                tool.raw_of(&hosted.kind, hosted.json);
             });
         }
     });

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::{write_messages, write_tools};
 use crate::dialect::canon::{
-    Content, Effort, Feature, Format, Losses, MediaKind, Part, Reasoning, Request, Source, Thinking,
-    ToolKind, feature,
+    Content, Effort, Feature, Format, Losses, MediaKind, Reasoning, Request, Source, Thinking, ToolKind,
+    feature,
 };
 use crate::dialect::codec::Manner;
-use crate::dialect::json::{Object, Words};
+use crate::dialect::json::Object;
 use crate::dialect::quirks::Quirks;
 use crate::error::{Error, Result};
 
@@ -22,7 +22,7 @@ pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) ->
         .param("messages")
         .code("unsupported_parameter"));
     }
-    let mut out = Vec::with_capacity(size(request) * 9 / 8 + 1024);
+    let mut out = Vec::with_capacity(request.room());
     let object = Object::new(&mut out);
     let mut body = Body { object, quirks: manner.quirks, losses };
     body.object.text("model", manner.model);
@@ -47,33 +47,6 @@ fn is_foreign_medium(content: &Content<'_>) -> bool {
     let Content::Media(media) = content else { return false };
     let by_address = matches!(media.source, Source::Url { .. });
     media.kind == MediaKind::Video || media.kind == MediaKind::Audio && by_address
-}
-
-/// Bytes of what is long in a request: with that much room the body is not moved while it grows.
-fn size(request: &Request<'_>) -> usize {
-    fn weigh(part: &Part<'_>) -> usize {
-        match &part.content {
-            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => text.size(),
-            Content::Media(media) => match &media.source {
-                Source::Base64 { data, .. } => data.len(),
-                Source::Text(text) => text.size(),
-                Source::Url { .. } | Source::File { .. } => 0,
-            },
-            Content::ToolCall(call) => call.arguments.size(),
-            Content::ToolResult(result) => result.parts.iter().map(weigh).sum(),
-            Content::Thought(thought) => thought.text.size(),
-            Content::Foreign(_) => 0,
-        }
-    }
-    let tools = request.tools.iter().map(|tool| match &tool.kind {
-        ToolKind::Function(function) => {
-            function.schema.as_deref().map_or(0, str::len)
-                + function.description.as_ref().map_or(0, Words::size)
-        }
-        _ => 0,
-    });
-    let said = request.turns.iter().map(|turn| turn.parts.iter().map(weigh).sum::<usize>() + PER_MESSAGE);
-    said.sum::<usize>() + tools.map(|tool| tool + PER_MESSAGE).sum::<usize>()
 }
 
 /// The body of a request that is being written, each member under the vendor's name for it.
@@ -224,8 +197,6 @@ pub fn is_custom(request: &Request<'_>, wanted: &str) -> bool {
         .any(|tool| matches!(&tool.kind, ToolKind::Custom { name, .. } if name.as_ref() == wanted))
 }
 
-/// What stands around a text or a schema, roughly.
-const PER_MESSAGE: usize = 64;
 const MOST_STOPS: usize = 4;
 const MOST_TOP_LOGPROBS: u64 = 20;
 /// OpenAI's, and Groq's `on_demand` and `performance`.

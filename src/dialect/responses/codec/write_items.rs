@@ -110,7 +110,12 @@ fn default_name(media_type: &str) -> String {
     format!("document.{extension}")
 }
 
-fn write_source(part: &mut Object<'_>, source: &Source<'_>, data_member: &str, url_member: &str) {
+fn write_source(
+    part: &mut Object<'_>,
+    source: &Source<'_>,
+    data_member: &'static str,
+    url_member: &'static str,
+) {
     match source {
         Source::Base64 { media_type, data } => {
             let out = part.member(data_member);
@@ -205,7 +210,7 @@ fn write_thought(thought: &Thought<'_>, items: &mut Array<'_>, scope: &mut Scope
 }
 
 /// A list of one text, or of none.
-pub fn write_texts(item: &mut Object<'_>, member: &str, kind: &str, text: Option<&Words<'_>>) {
+pub fn write_texts(item: &mut Object<'_>, member: &'static str, kind: &str, text: Option<&Words<'_>>) {
     item.array(member, |texts| {
         if let Some(text) = text {
             texts.object(|part| {

@@ -12,7 +12,7 @@ use crate::dialect::codec::Manner;
 use crate::dialect::json::{Array, Object};
 
 pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(request.room());
     {
         let mut body = Body { object: Object::new(&mut out), manner, losses };
         body.object.text("model", manner.model);
@@ -25,7 +25,7 @@ pub fn write(request: &Request<'_>, manner: &Manner<'_>, losses: &mut Losses) ->
         body.account(request);
         if request.origin == DialectId::Responses {
             for member in request.rest.iter().filter(|member| !member.name.contains('.')) {
-                body.object.raw(&member.name, member.value);
+                body.object.raw_of(&member.name, member.value);
             }
         }
         body.object.value("stream", request.stream);
