@@ -1,7 +1,7 @@
 //! All rows of a configuration as their references see them: who is called what, who names whom, who has what
 //! nobody else may have. Adding, removing and judging a row costs what the row is, not what the others are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::glob::Glob;
@@ -159,7 +159,7 @@ impl Catalog {
             }
         }
         let faults = row.references().into_iter().filter_map(|reference| {
-            let message = self.unmet(&reference)?;
+            let message = self.unmet(&reference).or_else(|| self.circle(entry, &reference))?;
             Some(Breach::Reference(Fault::new(reference.path, message)))
         });
         breaches.extend(faults);
@@ -196,6 +196,33 @@ impl Catalog {
         }
     }
 
+    /// How a reference leads back to the row it stands in.
+    fn circle(&self, entry: &Entry, reference: &Reference) -> Option<String> {
+        let kind = entry.kind.collection;
+        let next = |reference: &Reference| match &reference.by {
+            _ if reference.to != kind => None,
+            By::Id(id) => self.get(kind, id),
+            By::Name(name) => self.named(kind, name),
+        };
+        let first = next(reference)?;
+        // Those found so far, each with the place of the one that leads to it.
+        let mut found = vec![(first, None)];
+        let mut seen = HashSet::from([first.id.as_str()]);
+        let mut place = 0;
+        while let Some((current, _)) = found.get(place).copied() {
+            if current.id == entry.id {
+                return Some(told(&found, place));
+            }
+            for reference in current.row.iter().flat_map(|row| row.references()) {
+                if let Some(next) = next(&reference).filter(|next| seen.insert(next.id.as_str())) {
+                    found.push((next, Some(place)));
+                }
+            }
+            place += 1;
+        }
+        None
+    }
+
     fn title(&self, collection: &'static str) -> &'static str {
         super::kind(collection).map_or(collection, |kind| kind.title)
     }
@@ -219,6 +246,15 @@ impl Catalog {
         found.dedup_by(|one, other| one.key() == other.key());
         found
     }
+}
+
+/// The way to the last of a circle's rows, which is its first row too.
+fn told(found: &[(&Entry, Option<usize>)], last: usize) -> String {
+    let places = std::iter::successors(Some(last), |place| found.get(*place)?.1);
+    let names: Vec<&str> = places.filter_map(|place| Some(found.get(place)?.0.name.as_str())).collect();
+    let last = names.first().copied().unwrap_or_default();
+    let way: Vec<&str> = std::iter::once(last).chain(names.iter().rev().copied()).collect();
+    format!("leads back to {last:?} itself: {}", way.join(" → "))
 }
 
 fn forget<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<Key>>, at: &K, key: &Key) {

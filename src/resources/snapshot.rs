@@ -504,6 +504,35 @@ mod tests {
     }
 
     #[test]
+    fn aliases_may_stand_within_aliases_but_not_lead_back_to_themselves() {
+        let routing = |alias: &str, targets: &[&str]| {
+            let targets = targets.iter().map(|target| crate::resources::model::Target {
+                model: (*target).to_owned(),
+                ..Default::default()
+            });
+            let routing =
+                crate::resources::model::Routing { targets: targets.collect(), ..Default::default() };
+            Model { display_name: alias.to_owned(), routing: Some(routing), ..Model::default() }
+        };
+        let rows = |last: &[&str]| {
+            Snapshot::builder()
+                .add_provider_key(provider_key(), "p1")
+                .add_model(Model::direct("m", "openai", "x", "p1"), "m")
+                .add_model(routing("a", &["m", "b", "c"]), "a")
+                .add_model(routing("b", &["c"]), "b")
+                .add_model(routing("c", last), "c")
+                .build()
+        };
+        assert!(rows(&["m"]).is_ok());
+        let problems = rows(&["m", "b"]).expect_err("b and c lead to each other");
+        let expected = "models[2] (\"b\"): routing.targets[0].model: leads back to \"b\" itself: b → c → b\n\
+                        models[3] (\"c\"): routing.targets[1].model: leads back to \"c\" itself: c → b → c";
+        assert_eq!(problems.to_string(), expected);
+        let problems = rows(&["a"]).expect_err("all three do");
+        assert_eq!(problems.to_string().matches("leads back").count(), 4);
+    }
+
+    #[test]
     fn the_hash_of_built_rows_covers_their_secrets() {
         let hash = |secret: &str| {
             let key = ProviderKey::new("p", "openai", secret);

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::affinities::{Affinities, Print, print};
 use super::group::Group;
+use super::hash::stable;
 use super::state::TargetState;
 use super::{Requested, Target};
 use crate::resources::shards::Shards;
@@ -17,6 +19,7 @@ pub struct Board {
     /// By model id.
     directs: Shards<String, Direct>,
     groups: Shards<String, Arc<Group>>,
+    affinities: Arc<Affinities>,
 }
 
 /// A direct model.
@@ -25,6 +28,17 @@ pub(super) struct Direct {
     pub state: Arc<TargetState>,
     /// The upstream's own id, unless the alias is a pattern.
     pub upstream_model: Arc<str>,
+}
+
+impl Direct {
+    /// The target for a name of the model; `captured` is what stood under the `*` of a pattern.
+    pub fn target(&self, model: &Arc<Model>, captured: Option<&str>) -> Target {
+        let upstream_model = match captured {
+            Some(_) => model.upstream_model(captured).into(),
+            None => Arc::clone(&self.upstream_model),
+        };
+        Target { model: Arc::clone(model), upstream_model, state: Arc::clone(&self.state) }
+    }
 }
 
 impl Board {
@@ -68,7 +82,20 @@ impl Board {
 
     /// Takes note of which target answered a conversation, so that its next turn goes there again. `conversation` is
     /// [`Inquiry::beginning`](super::Inquiry::beginning).
-    pub fn remember(&self, _requested: &Requested, _conversation: u64, _target: &Target, _now: Instant) {}
+    pub fn remember(&self, requested: &Requested, conversation: u64, target: &Target, now: Instant) {
+        let Some(routing) = &requested.model.routing else { return };
+        let affinity = routing.affinity.clone().unwrap_or_default();
+        if affinity.enabled {
+            let target = print(&target.model.id, &target.upstream_model);
+            let key = key(&requested.model, conversation);
+            self.affinities.remember(key, target, affinity.ttl_seconds, now);
+        }
+    }
+
+    /// The target that answered a conversation under an alias.
+    pub(super) fn recall(&self, alias: &Model, conversation: u64, now: Instant) -> Option<Print> {
+        self.affinities.recall(key(alias, conversation), now)
+    }
 
     pub(super) fn direct(&self, model: &Model) -> Option<&Direct> {
         self.directs.get(&model.id)
@@ -77,4 +104,9 @@ impl Board {
     pub(super) fn group(&self, model: &Model) -> Option<&Arc<Group>> {
         self.groups.get(&model.id)
     }
+}
+
+/// What a conversation is noted under.
+fn key(alias: &Model, conversation: u64) -> u64 {
+    stable(&[alias.id.as_bytes(), &conversation.to_le_bytes()])
 }

@@ -1,6 +1,6 @@
 //! What was decided about a request, for people: which targets were considered, and what became of each.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use crate::resources::model::Strategy;
@@ -73,30 +73,56 @@ impl Affinity {
 }
 
 impl Verdict {
-    /// As logs and headers have it: `chosen`, `dropped: tag`.
+    /// `chosen`, `fallback` or `dropped`.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Chosen => "chosen",
             Verdict::Fallback => "fallback",
-            Verdict::Dropped(why) => match why {
-                Dropped::Tag => "dropped: tag",
-                Dropped::Address => "dropped: address",
-                Dropped::Condition => "dropped: condition",
-                Dropped::Drained => "dropped: drained",
-                Dropped::Cooldown => "dropped: cooldown",
-                Dropped::Unwell => "dropped: unwell",
-                Dropped::BeyondMaxFallbacks => "dropped: beyond max_fallbacks",
-                Dropped::CannotServe => "dropped: cannot serve",
-                Dropped::Unknown => "dropped: unknown",
-            },
+            Verdict::Dropped(_) => "dropped",
         }
     }
 }
 
-/// `round_robin affinity=session b=chosen a=fallback c="dropped: cooldown"`
+impl Dropped {
+    pub fn name(self) -> &'static str {
+        match self {
+            Dropped::Tag => "tag",
+            Dropped::Address => "address",
+            Dropped::Condition => "condition",
+            Dropped::Drained => "drained",
+            Dropped::Cooldown => "cooldown",
+            Dropped::Unwell => "unwell",
+            Dropped::BeyondMaxFallbacks => "beyond max_fallbacks",
+            Dropped::CannotServe => "cannot serve",
+            Dropped::Unknown => "unknown",
+        }
+    }
+}
+
+/// `round_robin, affinity session: b chosen, a fallback, c dropped (cooldown)`
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.strategy.name())?;
+        f.write_str(self.strategy.name())?;
+        if self.affinity != Affinity::None {
+            write!(f, ", affinity {}", self.affinity.name())?;
+        }
+        for (index, considered) in self.candidates.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { ", " })?;
+            // An alias is any text; the line stays one line.
+            considered
+                .alias
+                .chars()
+                .filter(|letter| !letter.is_control())
+                .try_for_each(|letter| f.write_char(letter))?;
+            match considered.verdict {
+                Verdict::Chosen => f.write_str(" chosen")?,
+                Verdict::Fallback => f.write_str(" fallback")?,
+                Verdict::Dropped(why) => write!(f, " dropped ({})", why.name())?,
+            }
+        }
+        if self.untold > 0 {
+            write!(f, ", {} more", self.untold)?;
+        }
         Ok(())
     }
 }

@@ -5,12 +5,17 @@
 //! and well each target is, where each alias is in its sequence) is kept on a [`Board`]; a request reads and writes it
 //! without a lock.
 
+mod affinities;
 mod board;
+mod candidates;
 mod decision;
+mod filter;
 mod group;
+mod hash;
 mod inquiry;
 mod plan;
 mod state;
+mod strategy;
 
 use std::sync::Arc;
 
@@ -107,13 +112,4 @@ fn short(text: &str) -> &str {
 const MAX_QUOTED_CHARS: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_alias_is_quoted_but_cut() {
-        let error = resolve(&Snapshot::empty(), &"é".repeat(500).into()).expect_err("nothing is defined");
-        assert_eq!(error.kind, Kind::UnknownModel);
-        assert_eq!(error.message.matches('é').count(), MAX_QUOTED_CHARS);
-    }
-}
+mod tests;

@@ -76,11 +76,11 @@ pub struct Model {
 pub enum Shape {
     /// One upstream model.
     Direct,
-    /// One of several direct models, chosen by a strategy.
+    /// One of several models, chosen by a strategy.
     Routing,
-    /// Several direct models asked at once, and a judge.
+    /// Several models asked at once, and a judge.
     Ensemble,
-    /// One of several direct models, chosen by what the prompt is about.
+    /// One of several models, chosen by what the prompt is about.
     Semantic,
 }
 
@@ -212,7 +212,7 @@ pub struct Ensemble {
 /// One member of an ensemble.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub struct Panelist {
-    /// Alias of a direct model.
+    /// Alias of a direct or a routing model.
     pub model: String,
     /// Not negative.
     #[schemars(range(min = 0.0))]
@@ -225,7 +225,7 @@ pub struct Panelist {
 /// The model that writes the answer of an ensemble.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Judge {
-    /// Alias of a direct model.
+    /// Alias of a direct or a routing model.
     pub model: String,
     /// Replaces the built-in prompt. Not empty.
     #[schemars(length(min = 1))]
@@ -237,7 +237,7 @@ pub struct Judge {
 pub struct Semantic {
     /// Alias of an embedding model.
     pub embedding_model: String,
-    /// Alias of the direct model for prompts no route claims.
+    /// Alias of the direct or routing model for prompts no route claims.
     pub default: String,
     #[serde(rename = "match")]
     pub matching: Matching,
@@ -281,7 +281,7 @@ pub enum Aggregation {
 pub struct SemanticRoute {
     #[schemars(length(min = 1))]
     pub name: String,
-    /// Alias of a direct model.
+    /// Alias of a direct or a routing model.
     pub target: String,
     /// At least one.
     #[schemars(length(min = 1))]
@@ -365,7 +365,7 @@ impl Resource for Model {
 
     fn references(&self) -> Vec<Reference> {
         let aliases = self.aliases().into_iter();
-        let models = aliases.map(|(path, alias)| Reference::name(path, "models", alias).that(is_direct));
+        let models = aliases.map(|(path, alias, needs)| Reference::name(path, "models", alias).that(needs));
         let key = self.provider_key_id.iter().filter(|id| !id.is_empty());
         models.chain(key.map(|id| Reference::id("provider_key_id", "provider_keys", id))).collect()
     }
@@ -380,11 +380,17 @@ impl Resource for Model {
 }
 
 /// What one model wants of another that it sends requests to.
-fn is_direct(row: &dyn AnyRow) -> Option<&'static str> {
+fn answers(row: &dyn AnyRow) -> Option<&'static str> {
     let model = (row as &dyn std::any::Any).downcast_ref::<Model>()?;
     match model.shape() {
         _ if model.is_wildcard() => Some("is a wildcard; name one model"),
-        Shape::Direct => None,
-        _ => Some("is not a direct model"),
+        Shape::Direct | Shape::Routing => None,
+        _ => Some("is neither a direct nor a routing model"),
     }
+}
+
+/// What it wants of one that embeds.
+fn is_direct(row: &dyn AnyRow) -> Option<&'static str> {
+    let model = (row as &dyn std::any::Any).downcast_ref::<Model>()?;
+    answers(row).or((model.shape() != Shape::Direct).then_some("is not a direct model"))
 }

@@ -1,7 +1,8 @@
 //! Shapes and ranges: what the types alone cannot refuse in a model.
 
-use super::{Ensemble, HashKind, HashSource, Model, Routing, Semantic, Shape, Strategy};
+use super::{Ensemble, HashKind, HashSource, Model, Routing, Semantic, Shape, Strategy, answers, is_direct};
 use crate::document::Fault;
+use crate::resources::kind::AnyRow;
 use crate::resources::rules::Rules;
 
 impl Model {
@@ -19,17 +20,17 @@ impl Model {
         rules.faults()
     }
 
-    /// Every alias the row names, with the place where it does.
-    pub(super) fn aliases(&self) -> Vec<(String, &str)> {
-        let mut found = Vec::new();
+    /// Every alias the row names, with the place where it does and what it wants of the model there.
+    pub(super) fn aliases(&self) -> Vec<(String, &str, Needs)> {
+        let mut found: Vec<(String, &str, Needs)> = Vec::new();
         for (index, target) in self.routing.iter().flat_map(|routing| &routing.targets).enumerate() {
-            found.push((format!("routing.targets[{index}].model"), target.model.as_str()));
+            found.push((format!("routing.targets[{index}].model"), &target.model, answers));
         }
         if let Some(ensemble) = &self.ensemble {
             for (index, member) in ensemble.panel.iter().enumerate() {
-                found.push((format!("ensemble.panel[{index}].model"), member.model.as_str()));
+                found.push((format!("ensemble.panel[{index}].model"), &member.model, answers));
             }
-            found.push(("ensemble.judge.model".to_owned(), ensemble.judge.model.as_str()));
+            found.push(("ensemble.judge.model".to_owned(), &ensemble.judge.model, answers));
         }
         if let Some(semantic) = &self.semantic {
             found.extend(semantic.references());
@@ -38,17 +39,20 @@ impl Model {
     }
 }
 
+/// What must hold of a row that is named, see [`Reference::that`](crate::resources::reference::Reference::that).
+type Needs = fn(&dyn AnyRow) -> Option<&'static str>;
+
 impl Semantic {
-    fn references(&self) -> Vec<(String, &str)> {
-        let mut found = vec![
-            ("semantic.embedding_model".to_owned(), self.embedding_model.as_str()),
-            ("semantic.default".to_owned(), self.default.as_str()),
+    fn references(&self) -> Vec<(String, &str, Needs)> {
+        let mut found: Vec<(String, &str, Needs)> = vec![
+            ("semantic.embedding_model".to_owned(), &self.embedding_model, is_direct),
+            ("semantic.default".to_owned(), &self.default, answers),
         ];
         for (index, route) in self.routes.iter().enumerate() {
-            found.push((format!("semantic.routes[{index}].target"), route.target.as_str()));
+            found.push((format!("semantic.routes[{index}].target"), &route.target, answers));
         }
         if let super::OnEmbeddingFailure::Target(alias) = &self.on_embedding_failure {
-            found.push(("semantic.on_embedding_failure.target".to_owned(), alias.as_str()));
+            found.push(("semantic.on_embedding_failure.target".to_owned(), alias, answers));
         }
         found
     }
@@ -101,6 +105,12 @@ fn direct(rules: &mut Rules, model: &Model) {
 }
 
 fn routing(rules: &mut Rules, routing: &Routing) {
+    for (index, target) in routing.targets.iter().enumerate() {
+        for (at, condition) in target.when.iter().enumerate() {
+            let path = format!("routing.targets[{index}].when[{at}].matches");
+            rules.check(!condition.matches.as_slice().is_empty(), path, "needs at least one pattern");
+        }
+    }
     let Some(sources) = &routing.hash_on else { return };
     let hashes = routing.strategy == Strategy::ConsistentHash;
     rules.check(hashes, "routing.hash_on", "belongs to the strategy consistent_hash only");

@@ -72,20 +72,27 @@ impl Keeper {
     /// Does a model lead to one that can be asked? A routing model needs one of its targets, the others need all that they
     /// name.
     fn works(&self, entry: &Entry) -> bool {
+        self.leads_on(entry, DEEPEST)
+    }
+
+    /// The same, through so many models at most.
+    fn leads_on(&self, entry: &Entry, left: usize) -> bool {
         let Some(model) = entry.row.clone().and_then(downcast::<Model>) else { return false };
-        let dangling = |entry: &Entry| {
-            self.catalog.breaches(entry).iter().any(|breach| matches!(breach, Breach::Reference(_)))
-        };
         if model.shape() == Shape::Direct {
-            return !dangling(entry);
+            let breaches = self.catalog.breaches(entry);
+            return !breaches.iter().any(|breach| matches!(breach, Breach::Reference(_)));
         }
-        let mut targets = Resource::references(&*model).into_iter().map(|reference| match &reference.by {
-            By::Id(id) => self.catalog.get(reference.to, id).is_some_and(|entry| !dangling(entry)),
-            By::Name(name) => {
-                let id = self.catalog.id_of(reference.to, name);
-                let entry = id.and_then(|id| self.catalog.get(reference.to, &id));
-                entry.is_some_and(|entry| !dangling(entry))
-            }
+        let Some(left) = left.checked_sub(1) else { return false };
+        let mut targets = Resource::references(&*model).into_iter().map(|reference| {
+            let entry = match &reference.by {
+                By::Id(id) => self.catalog.get(reference.to, id),
+                By::Name(name) => {
+                    let id = self.catalog.id_of(reference.to, name);
+                    id.and_then(|id| self.catalog.get(reference.to, &id))
+                }
+            };
+            // Of a row that could not be read nothing bad is known.
+            entry.is_some_and(|entry| entry.row.is_none() || self.leads_on(entry, left))
         });
         if model.shape() == Shape::Routing { targets.any(|works| works) } else { targets.all(|works| works) }
     }
@@ -147,3 +154,6 @@ impl Judged {
         puts.chain(deletes).filter(move |(of, _)| *of == collection).map(|(_, id)| id)
     }
 }
+
+/// Models that one request goes through.
+const DEEPEST: usize = 9;

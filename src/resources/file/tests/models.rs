@@ -117,7 +117,19 @@ fn every_rule_of_a_model_has_its_message() {
             "routing: {targets: [{model: 'wild/*'}]}",
             "routing.targets[0].model: \"wild/*\" is a wildcard; name one model",
         ),
-        ("routing: {targets: [{model: m}]}", "routing.targets[0].model: \"m\" is not a direct model"),
+        ("routing: {targets: [{model: m}]}", "routing.targets[0].model: leads back to \"m\" itself: m → m"),
+        (
+            "routing: {targets: [{model: gpt, when: [{header: x-tier, matches: []}]}]}",
+            "routing.targets[0].when[0].matches: needs at least one pattern",
+        ),
+        (
+            "routing: {targets: [{model: gpt}], affinity: {ttl_seconds: 0}}",
+            "routing.affinity.ttl_seconds: must be from 1 to 86400",
+        ),
+        (
+            "routing: {targets: [{model: gpt}], fallback_on: [weather]}",
+            "must be one of \"context_length\", \"model_not_found\", \"content_policy\"",
+        ),
         (
             "routing: {targets: [{model: gpt}], fallback_on_statuses: [600]}",
             "fallback_on_statuses[0]: must be from 100 to 599",
