@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use affinities::{Print, print};
 pub use board::Board;
 pub use decision::{Affinity, Considered, Decision, Dropped, Verdict};
 pub use group::Group;
@@ -63,6 +64,15 @@ pub struct Plan {
     pub anyway: bool,
     /// For an alias with several targets.
     pub decision: Option<Box<Decision>>,
+    /// The target that answered the conversation before, where that is known.
+    owner: Option<Print>,
+}
+
+impl Plan {
+    /// Is the conversation another target's, so that what is bound to an account in it means nothing to this one?
+    pub fn has_moved_to(&self, target: &Target) -> bool {
+        self.owner.is_some_and(|owner| owner != print(&target.model.id, &target.upstream_model))
+    }
 }
 
 /// Finds the alias: the exact name first, else the wildcard with the longest literal part.

@@ -33,7 +33,9 @@ pub fn plan(
     let (found, anyway) = well(routing, found, &mut walk).ok_or_else(|| unavailable(requested))?;
     let decision = Box::new(decision(routing, &found, walk));
     let targets = found.into_iter().map(|candidate| candidate.target).collect();
-    Ok(Plan { requested: requested.clone(), targets, anyway, decision: Some(decision) })
+    let conversation = inquiry.conversation();
+    let owner = conversation.and_then(|conversation| board.recall(&requested.model, conversation, now));
+    Ok(Plan { requested: requested.clone(), targets, anyway, decision: Some(decision), owner })
 }
 
 /// The plan of a direct alias, about which nothing need be asked.
@@ -48,7 +50,8 @@ pub fn direct(board: &Board, requested: &Requested) -> Result<Plan> {
     let direct =
         board.direct(model).ok_or_else(|| Error::new(Kind::NoTarget, "this model cannot be reached"))?;
     let target = direct.target(model, requested.captured.as_deref());
-    Ok(Plan { requested: requested.clone(), targets: smallvec![target], anyway: true, decision: None })
+    let targets = smallvec![target];
+    Ok(Plan { requested: requested.clone(), targets, anyway: true, decision: None, owner: None })
 }
 
 /// Those that are well; where none is, those that are only left alone for a while, the soonest first; where all are

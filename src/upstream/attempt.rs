@@ -21,6 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http1;
 
 /// What the caller wants, whoever will answer it.
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
     pub operation: Operation,
     /// The caller's dialect.
@@ -111,6 +112,8 @@ pub struct Failure {
     pub refused_with: Option<u16>,
     /// What its refusal is about, where another target may do better.
     pub meaning: Option<Meaning>,
+    /// Does it refuse what another account has put into the conversation?
+    pub bound_state: bool,
     /// The upstream's own words, for a caller of its dialect, should this be the last try.
     pub native: Option<Box<WholeAnswer>>,
 }
@@ -137,6 +140,7 @@ impl From<Error> for Failure {
             cannot: false,
             refused_with: None,
             meaning: None,
+            bound_state: false,
             native: None,
         }
     }

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::attempt::{Answer, Ask, Budgets, Failure, Trace, attempt, bounded, timed_out};
 use super::endpoint::{Endpoint, Endpoints};
 use super::retry::{Rules, backoff};
 use super::transport::Upstream;
+use crate::dialect::Peek;
+use crate::dialect::canon::Losses;
 use crate::error::{Error, Kind};
 use crate::resources::Model;
 use crate::routing::{Plan, Target};
@@ -96,7 +100,7 @@ pub async fn dispatch<U: Upstream, L: Ledger>(
     let rules = Rules::of(plan, policy);
     let targets = rules.eligible(&plan.targets, ask.peek.stream);
     let left = AtomicU32::new(rules.max_attempts());
-    let run = Run { upstream, endpoints, ask, policy, group: &plan.requested.model, rules, left: &left };
+    let run = Run { upstream, endpoints, ask, policy, plan, rules, left: &left };
     let answered = match (rules.hedge(), rules.total()) {
         (None, None) => run.in_turn(targets, true, ledger).await,
         // What few plans ask for is not part of every request's memory.
@@ -117,8 +121,7 @@ struct Run<'r, U> {
     endpoints: &'r Endpoints,
     ask: &'r Ask<'r>,
     policy: &'r Policy,
-    /// The alias that was asked for.
-    group: &'r Model,
+    plan: &'r Plan,
     rules: Rules<'r>,
     /// Tries that may still be made.
     left: &'r AtomicU32,
@@ -210,15 +213,28 @@ impl<U: Upstream> Run<'_, U> {
         is_last: bool,
         ledger: &mut L,
     ) -> Result<Answer<U::Call>, Failure> {
-        let budgets = self.policy.budgets(&target.model, self.group, self.ask.peek.stream, &self.rules);
+        let group = &self.plan.requested.model;
+        let budgets = self.policy.budgets(&target.model, group, self.ask.peek.stream, &self.rules);
+        let mut unbound = if self.plan.has_moved_to(target) { Unbound::of(self.ask) } else { None };
         let mut tries = 0;
         loop {
             ledger.begin(target, endpoint);
+            let ask = unbound.as_ref().map_or(*self.ask, |unbound| unbound.ask(self.ask));
             let model = &target.upstream_model;
-            let result = attempt(self.upstream, endpoint, model, self.ask, &budgets, ledger.trace()).await;
+            let result = attempt(self.upstream, endpoint, model, &ask, &budgets, ledger.trace()).await;
+            if let Some(unbound) = &unbound {
+                ledger.trace().losses.add(unbound.losses.clone());
+            }
             ledger.end(result.as_ref().err().map(|failure| &failure.error));
             let left = self.left.fetch_sub(1, Ordering::Relaxed) > 1;
             match result {
+                // Nobody knew that another account had answered before: now the upstream has said it.
+                Err(failure) if left && self.may_unbind(&failure) && unbound.is_none() => {
+                    unbound = Unbound::of(self.ask);
+                    if unbound.is_none() {
+                        return Err(failure);
+                    }
+                }
                 Err(failure) if left && self.rules.again(target, is_last, tries, &failure) => {
                     tokio::time::sleep(backoff(tries, failure.error.retry_after)).await;
                     tries += 1;
@@ -226,6 +242,34 @@ impl<U: Upstream> Run<'_, U> {
                 settled => return settled,
             }
         }
+    }
+
+    /// May the request be asked again without the state of another account? One that has a single target always goes to
+    /// where its state is from: there the refusal is news for the caller.
+    fn may_unbind(&self, failure: &Failure) -> bool {
+        failure.bound_state && self.rules.is_of_several()
+    }
+}
+
+/// A request without what is bound to the account that answered its conversation before.
+struct Unbound {
+    body: Bytes,
+    peek: Peek,
+    losses: Losses,
+}
+
+impl Unbound {
+    /// None where nothing in it is bound.
+    fn of(ask: &Ask<'_>) -> Option<Unbound> {
+        let dialect = ask.dialect.dialect();
+        let (body, losses) = dialect.strip_bound_state(ask.body)?;
+        let peek = dialect.peek(&body).ok()?;
+        let peek = Peek { model: ask.peek.model.clone(), stream: ask.peek.stream, ..peek };
+        Some(Unbound { body, peek, losses })
+    }
+
+    fn ask<'a>(&'a self, ask: &Ask<'a>) -> Ask<'a> {
+        Ask { body: &self.body, peek: &self.peek, ..*ask }
     }
 }
 

@@ -7,6 +7,7 @@ use super::headers;
 use super::passage::Passage;
 use super::transport::{Call, Collected, Fields};
 use crate::dialect::refusal::meaning;
+use crate::dialect::state::is_bound_state_refusal;
 use crate::dialect::{Problem, Usage};
 use crate::error::{Error, Kind};
 
@@ -47,7 +48,8 @@ pub async fn read_refusal<C: Call>(mut call: C, status: u16, passage: &Passage) 
 }
 
 fn refused(error: Error, status: u16, problem: &Problem) -> Failure {
-    Failure { refused_with: Some(status), meaning: meaning(status, problem), ..error.into() }
+    let bound_state = status == 400 && is_bound_state_refusal(problem);
+    Failure { refused_with: Some(status), meaning: meaning(status, problem), bound_state, ..error.into() }
 }
 
 /// What a refusal means to the caller. The upstream's opinion of *our* credential is not the caller's 401,

@@ -75,6 +75,8 @@ mod reload;
 mod responses;
 /// Second tries towards the upstream, and when there must be none.
 mod retries;
+/// Aliases of several targets.
+mod routing;
 /// Nothing secret in any output.
 mod secrets;
 /// How requests and answers are cut into segments.
