@@ -525,8 +525,8 @@ mod tests {
         };
         assert!(rows(&["m"]).is_ok());
         let problems = rows(&["m", "b"]).expect_err("b and c lead to each other");
-        let expected = "models[2] (\"b\"): routing.targets[0].model: leads back to \"b\" itself: b → c → b\n\
-                        models[3] (\"c\"): routing.targets[1].model: leads back to \"c\" itself: c → b → c";
+        let expected = "models[2]: routing.targets[0].model: leads back to \"b\" itself: b → c → b\n\
+                        models[3]: routing.targets[1].model: leads back to \"c\" itself: c → b → c";
         assert_eq!(problems.to_string(), expected);
         let problems = rows(&["a"]).expect_err("all three do");
         assert_eq!(problems.to_string().matches("leads back").count(), 4);

@@ -56,10 +56,10 @@ impl Breaker {
         Word::unpack(self.0.load(Ordering::Acquire))
     }
 
-    /// Takes the one try, if there is one to be taken; else the standing says why not.
-    pub fn claim(&self, now: u64) -> Standing {
+    /// Takes the one try, if there is one to be taken. Gives the word that was there: its standing says whether there
+    /// was one.
+    pub fn claim(&self, now: u64) -> Word {
         self.update(|word| (word.standing(now) == Standing::HalfOpen).then_some(Word { trial: true, ..word }))
-            .standing(now)
     }
 
     /// Gives the try back that was taken when the breaker was open until `until`.

@@ -162,10 +162,11 @@ impl TargetState {
 
     /// Asked just before a try.
     pub fn claim(self: &Arc<Self>, now: Instant) -> Claim {
-        let until = self.breaker.load().until;
-        match self.breaker.claim(self.millis(now)) {
+        let millis = self.millis(now);
+        let word = self.breaker.claim(millis);
+        match word.standing(millis) {
             Standing::Closed => Claim::Ready,
-            Standing::HalfOpen => Claim::Trial(Trial { state: Arc::clone(self), until }),
+            Standing::HalfOpen => Claim::Trial(Trial { state: Arc::clone(self), until: word.until }),
             Standing::OpenUntil(until) => Claim::Refused { until: self.instant(until) },
             Standing::OnTrial => Claim::Refused { until: now },
         }
