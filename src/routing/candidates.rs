@@ -51,6 +51,8 @@ pub(super) struct Walk<'w> {
     /// The requested alias, under which conversations are noted.
     pub root: &'w Model,
     pub affinity: Affinity,
+    /// The session that the request names, once it was asked for.
+    session: Option<Option<u64>>,
     /// Those that are not tried, as far as they are told.
     pub dropped: Vec<Considered>,
     /// What they were dropped for, told or not.
@@ -69,7 +71,7 @@ impl<'w> Walk<'w> {
         now: Instant,
     ) -> Self {
         let (dropped, reasons) = (Vec::new(), Vec::new());
-        let affinity = Affinity::None;
+        let (affinity, session) = (Affinity::None, None);
         Walk {
             snapshot,
             board,
@@ -77,6 +79,7 @@ impl<'w> Walk<'w> {
             now,
             root,
             affinity,
+            session,
             dropped,
             reasons,
             untold: 0,
@@ -175,7 +178,7 @@ impl<'w> Walk<'w> {
         if !group.sticks || choices.len() < 2 {
             return None;
         }
-        if let Some(session) = self.inquiry.session() {
+        if let Some(session) = *self.session.get_or_insert_with(|| self.inquiry.session()) {
             self.affinity = Affinity::Session;
             return group.home(session, choices);
         }

@@ -1,9 +1,9 @@
 //! Plans of whole configurations.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -21,17 +21,10 @@ struct Request {
     /// Models that the caller's address or the operation rules out.
     elsewhere: &'static [&'static str],
     unable: &'static [&'static str],
-    random: Cell<u64>,
 }
 
-const PLAIN: Request = Request {
-    headers: &[],
-    session: None,
-    conversation: None,
-    elsewhere: &[],
-    unable: &[],
-    random: Cell::new(1),
-};
+const PLAIN: Request =
+    Request { headers: &[], session: None, conversation: None, elsewhere: &[], unable: &[] };
 
 impl Inquiry for Request {
     fn header(&self, name: &str) -> Option<&str> {
@@ -75,8 +68,8 @@ impl Inquiry for Request {
     }
 
     fn random(&self) -> u64 {
-        self.random.set(self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
-        hash::mix(self.random.get())
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        hash::mix(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
