@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use memchr::memchr;
 use memchr::memmem::Finder;
 
 use crate::dialect::Usage;
@@ -62,7 +63,8 @@ pub fn write(usage: &Usage, object: &mut Object<'_>) {
 /// The tokens that were audio. Most answers have none, and then the list need not be read.
 fn audio(value: &mut Reader<'_>) -> Read<Option<u64>> {
     let list = value.raw()?;
-    if AUDIO.find(list.as_bytes()).is_none() {
+    // Nearly all lists speak of text alone, which one letter tells.
+    if memchr(b'A', list.as_bytes()).is_none() || AUDIO.find(list.as_bytes()).is_none() {
         return Ok(None);
     }
     let mut tokens = None;
