@@ -73,6 +73,13 @@ pub(super) const CONFIG_CONNECTED: usize = 23;
 pub(super) const CONFIG_REJECTED: usize = 24;
 pub(super) const DROPPED_FIELDS: usize = 25;
 pub(super) const CREDENTIAL_REFRESHES: usize = 26;
+pub(super) const FALLBACKS: usize = 27;
+pub(super) const MODEL_CHECKS: usize = 28;
+pub(super) const DEPLOYMENT_STATE: usize = 29;
+pub(super) const DEPLOYMENT_IN_FLIGHT: usize = 30;
+pub(super) const DEPLOYMENT_DRAINED: usize = 31;
+pub(super) const DEPLOYMENT_UNWELL: usize = 32;
+pub(super) const COOLED_DOWN: usize = 33;
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
@@ -194,6 +201,33 @@ pub static FAMILIES: &[Family] = &[
         &["issuer", "result"],
         "Tokens fetched for provider keys that are documents, by who gives them out (`google`, `entra`) and how it went (`ok`, \
          `failed`).",
+    ),
+    family(
+        "aisix_routing_fallbacks_total",
+        Counter,
+        &["model", "target", "reason"],
+        "Requests to an alias with several targets that went on from one of them to another, and why.",
+    ),
+    family(
+        "aisix_model_checks_total",
+        Counter,
+        &["model", "result"],
+        "Active probes: `ok`, `failed`, or `ignored` for a status that the row says does not count.",
+    ),
+    family(
+        "aisix_deployment_state",
+        Gauge,
+        DEPLOYMENT,
+        "Circuit of a model: 0 closed, 1 half open (one try at a time), 2 open (left alone).",
+    ),
+    family("aisix_deployment_in_flight", Gauge, DEPLOYMENT, "Tries at a model under way."),
+    family("aisix_deployment_drained", Gauge, DEPLOYMENT, "1 while an operator has set the model aside."),
+    family("aisix_deployment_unwell", Gauge, DEPLOYMENT, "1 while the bad verdict of an active probe holds."),
+    family(
+        "aisix_deployment_cooled_down_total",
+        Counter,
+        DEPLOYMENT,
+        "Times the circuit of a model was opened.",
     ),
 ];
 

@@ -1,11 +1,12 @@
 //! Prometheus series, registered from [`FAMILIES`].
 
-use std::sync::Mutex;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use super::families::{self, FAMILIES, Family, FamilyKind};
@@ -16,6 +17,7 @@ use super::streaks::Streaks;
 enum Series {
     Counter(IntCounterVec),
     Gauge(IntGauge),
+    Gauges(IntGaugeVec),
     Histogram(HistogramVec),
 }
 
@@ -35,12 +37,30 @@ pub struct Configuration {
     pub rejected: usize,
 }
 
+/// What is known of one direct model, as far as it is counted.
+#[derive(Clone, Debug)]
+pub struct Deployment<'a> {
+    pub provider: &'a str,
+    pub model: &'a str,
+    pub upstream_model: &'a str,
+    pub provider_key_id: &'a str,
+    /// Its circuit: 0 closed, 1 half open, 2 open.
+    pub state: u8,
+    pub in_flight: u32,
+    pub drained: bool,
+    pub unwell: bool,
+    /// Times its circuit was opened since the process began.
+    pub opened: u64,
+}
+
 /// All series of this process.
 pub struct Metrics {
     registry: Registry,
     series: Vec<Series>,
     /// Held by whoever brings counters up to totals kept elsewhere.
     totals: Mutex<()>,
+    /// The labels of the models shown last, so that those that are gone can be taken away.
+    deployments: Mutex<HashSet<[String; 4]>>,
     streaks: Streaks,
     /// Tells several instances of one process apart.
     identity: u64,
@@ -56,7 +76,14 @@ impl Metrics {
         let series = FAMILIES.iter().map(|family| register(&registry, family)).collect::<Result<_, _>>()?;
         static INSTANCES: AtomicU64 = AtomicU64::new(0);
         let identity = INSTANCES.fetch_add(1, Ordering::Relaxed);
-        Ok(Metrics { registry, series, totals: Mutex::new(()), streaks: Streaks::default(), identity })
+        Ok(Metrics {
+            registry,
+            series,
+            totals: Mutex::new(()),
+            deployments: Mutex::default(),
+            streaks: Streaks::default(),
+            identity,
+        })
     }
 
     /// Counts one finished request.
@@ -88,6 +115,11 @@ impl Metrics {
                 counter.inc();
             }
             self.streaks.of(attempt.model).count(attempt.verdict);
+        }
+        for (from, to) in record.attempts.iter().zip(record.attempts.iter().skip(1)) {
+            if from.model != to.model {
+                self.counter(families::FALLBACKS, &[model_label(record), from.model, from.outcome], 1);
+            }
         }
     }
 
@@ -167,6 +199,42 @@ impl Metrics {
         self.bring_up(families::CONFIG_RELOAD_FAILURES, &[], known.failures);
     }
 
+    /// Shows how the direct models are now, and no others.
+    pub fn deployments<'a>(&self, known: impl Iterator<Item = Deployment<'a>>) {
+        let mut shown = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = std::mem::take(&mut *shown);
+        for deployment in known {
+            let labels = deployment.labels();
+            let gauges = [
+                (families::DEPLOYMENT_STATE, deployment.state.into()),
+                (families::DEPLOYMENT_IN_FLIGHT, deployment.in_flight.into()),
+                (families::DEPLOYMENT_DRAINED, deployment.drained.into()),
+                (families::DEPLOYMENT_UNWELL, deployment.unwell.into()),
+            ];
+            for (family, value) in gauges {
+                let gauge = self.gauges(family).get_metric_with_label_values(&labels);
+                gauge.into_iter().for_each(|gauge| gauge.set(value));
+            }
+            if deployment.opened > 0 {
+                self.bring_up(families::COOLED_DOWN, &labels, deployment.opened);
+            }
+            let labels = labels.map(str::to_owned);
+            gone.remove(&labels);
+            shown.insert(labels);
+        }
+        for labels in &gone {
+            for family in DEPLOYMENT_GAUGES {
+                // It is there, or was never made.
+                let _ = self.gauges(family).remove_label_values(labels);
+            }
+        }
+    }
+
+    /// An active probe has ended.
+    pub fn checked(&self, model: &str, result: &'static str) {
+        self.counter(families::MODEL_CHECKS, &[model, result], 1);
+    }
+
     /// Brings a counter that is kept elsewhere up to its total.
     fn bring_up(&self, family: usize, labels: &[&str], total: u64) {
         let Some(counter) = self.find_counter(family, labels) else { return };
@@ -224,6 +292,13 @@ impl Metrics {
         }
     }
 
+    fn gauges(&self, family: usize) -> &IntGaugeVec {
+        match self.series.get(family) {
+            Some(Series::Gauges(gauges)) => gauges,
+            _ => unreachable!("{} is a gauge with labels", FAMILIES[family].name),
+        }
+    }
+
     fn gauge(&self, family: usize) -> &IntGauge {
         match self.series.get(family) {
             Some(Series::Gauge(gauge)) => gauge,
@@ -243,6 +318,11 @@ fn register(registry: &Registry, family: &Family) -> prometheus::Result<Series> 
             }
             Ok(Series::Counter(series))
         }
+        FamilyKind::Gauge if !family.labels.is_empty() => {
+            let series = IntGaugeVec::new(Opts::new(name, help), family.labels)?;
+            registry.register(Box::new(series.clone()))?;
+            Ok(Series::Gauges(series))
+        }
         FamilyKind::Gauge => {
             let series = IntGauge::new(name, help)?;
             registry.register(Box::new(series.clone()))?;
@@ -254,6 +334,12 @@ fn register(registry: &Registry, family: &Family) -> prometheus::Result<Series> 
             registry.register(Box::new(series.clone()))?;
             Ok(Series::Histogram(series))
         }
+    }
+}
+
+impl<'a> Deployment<'a> {
+    fn labels(&self) -> [&'a str; 4] {
+        [self.provider, self.model, self.upstream_model, self.provider_key_id]
     }
 }
 
@@ -319,6 +405,12 @@ fn status_class(status: u16) -> &'static str {
     }
 }
 
+const DEPLOYMENT_GAUGES: [usize; 4] = [
+    families::DEPLOYMENT_STATE,
+    families::DEPLOYMENT_IN_FLIGHT,
+    families::DEPLOYMENT_DRAINED,
+    families::DEPLOYMENT_UNWELL,
+];
 /// Label value of what is missing.
 const UNKNOWN: &str = "unknown";
 
@@ -338,9 +430,43 @@ mod tests {
             (families::CONFIG_LAST_OK, "aisix_config_last_reload_successful"),
             (families::PANICS, "aisix_panics_total"),
             (families::BODY_LIMIT, "aisix_proxy_request_body_limit_rejections_total"),
+            (families::FALLBACKS, "aisix_routing_fallbacks_total"),
+            (families::DEPLOYMENT_STATE, "aisix_deployment_state"),
+            (families::COOLED_DOWN, "aisix_deployment_cooled_down_total"),
         ] {
             assert_eq!(FAMILIES[index].name, name);
         }
+    }
+
+    #[test]
+    fn a_model_that_is_gone_is_shown_no_more_and_what_was_counted_stays() {
+        let metrics = Metrics::new().expect("sound");
+        let deployment = |model| Deployment {
+            provider: "p",
+            model,
+            upstream_model: "u",
+            provider_key_id: "k",
+            state: 2,
+            in_flight: 3,
+            drained: false,
+            unwell: true,
+            opened: 4,
+        };
+        let shown = || String::from_utf8(metrics.render()).expect("text");
+        let line = |family: &str, model: &str| {
+            format!(
+                "aisix_deployment_{family}{{model=\"{model}\",provider=\"p\",provider_key_id=\"k\",upstream_model=\"u\"}}"
+            )
+        };
+        for _ in 0..2 {
+            metrics.deployments([deployment("a"), deployment("b")].into_iter());
+            for (family, value) in [("state", 2), ("in_flight", 3), ("drained", 0), ("unwell", 1)] {
+                assert!(shown().contains(&format!("{} {value}\n", line(family, "a"))), "{}", shown());
+            }
+        }
+        metrics.deployments([deployment("b")].into_iter());
+        assert!(!shown().contains(&line("state", "a")) && shown().contains(&line("state", "b")));
+        assert!(shown().contains(&format!("{} 4\n", line("cooled_down_total", "a"))), "{}", shown());
     }
 
     #[test]
