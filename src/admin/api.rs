@@ -5,6 +5,8 @@ use std::sync::Arc;
 use http::Method;
 
 use super::access::{AdminKeys, Denied, Operator, Presented};
+use super::drain;
+use super::explain::{self, Explains};
 use super::former;
 use super::health;
 use super::import;
@@ -16,14 +18,13 @@ use super::rows::Call;
 use super::status::Board;
 use crate::resources::{ApiKey, Kind, Resource, kind};
 use crate::store::keeper::Keeping;
-use crate::telemetry::Metrics;
 
 /// Serves the API over a keeper.
 pub struct Api {
     pub keys: AdminKeys,
     pub keeping: Keeping,
     pub board: Arc<Board>,
-    pub metrics: Arc<Metrics>,
+    pub explains: Box<dyn Explains>,
 }
 
 /// The two APIs, by the roots of their paths.
@@ -52,7 +53,9 @@ impl Api {
             }
             Denied::Unknown => Reply::error(401, "missing or malformed admin authorization"),
         })?;
-        if operator.read_only && request.method != Method::GET && !request.flag("dry_run")? {
+        let reads =
+            request.method == Method::GET || generation == Generation::Second && request.path == ["explain"];
+        if operator.read_only && !reads && !request.flag("dry_run")? {
             return Err(Reply::error(403, READ_ONLY));
         }
         Ok(operator)
@@ -75,8 +78,12 @@ impl Api {
                 Err(Reply::wrong_method("GET, HEAD"))
             }
             (Generation::Second, ["health"]) => Ok(self.health()),
-            (Generation::Second, ["models", "status"]) => {
-                Ok(Reply::json(200, &health::models(&self.board, &self.metrics)))
+            (Generation::Second, ["models", "status"]) => Ok(Reply::json(200, &health::models(&self.board))),
+            (Generation::Second, ["models", model, verb @ ("drain" | "undrain")]) => {
+                drain::serve(&self.board, who, request, model, *verb == "drain").await
+            }
+            (Generation::Second, ["explain"]) => {
+                explain::serve(&*self.explains, &self.keeping, request).await
             }
             (Generation::Second, ["audit" | "revisions", ..]) => {
                 History { keeping: &self.keeping, who, request }.serve(&path).await

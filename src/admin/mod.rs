@@ -3,10 +3,12 @@
 pub mod access;
 pub mod api;
 pub mod door;
+mod drain;
 mod effects;
+pub mod explain;
 mod filters;
 mod former;
-mod health;
+pub mod health;
 mod import;
 pub mod openapi;
 mod page;
@@ -97,7 +99,7 @@ impl Answering for MetricsApp {
         let path = path_of(session);
         if path == self.path {
             (self.catch_up)(&self.metrics);
-            self.metrics.configuration(&self.board.counted());
+            self.board.count(&self.metrics);
             return Reply::new(200, "text/plain; version=0.0.4", self.metrics.render());
         }
         match path.as_str() {
@@ -109,7 +111,7 @@ impl Answering for MetricsApp {
                     Err(_) => Reply::error(500, "the status could not be worked out"),
                 }
             }
-            "/status/models" => Reply::json(200, &health::models(&self.board, &self.metrics)),
+            "/status/models" => Reply::json(200, &health::models(&self.board)),
             "/status/ready" if self.board.is_configured() => Reply::text(200, "ok"),
             "/status/ready" => Reply::text(503, "no configuration available"),
             _ => nothing(),

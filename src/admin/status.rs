@@ -1,24 +1,45 @@
 //! What configuration is in force, and what became of the last attempt to change it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use ring::digest::{Context, SHA256};
 use serde_json::{Map, Value, json};
 
 use super::time::rfc3339;
-use crate::resources::{Snapshot, to_hex};
+use crate::resources::{Model, Shape, Snapshot, to_hex};
+use crate::routing::{Board as Targets, Circuit};
 use crate::store::Stored;
 use crate::store::keeper::Rejected;
 use crate::store::keeper::status::{Facts, Status};
-use crate::telemetry::Configuration;
+use crate::telemetry::{Configuration, Deployment, Metrics};
 
 /// What is shown on the status pages: what the keeper knows, and what is served.
 pub struct Board {
     status: Arc<Status>,
-    snapshot: ArcSwapOption<Snapshot>,
+    in_force: ArcSwapOption<InForce>,
+    /// What probes found last, by model id.
+    checks: Mutex<HashMap<String, Check>>,
     /// Worked out when somebody asks, once for each configuration.
     hashes: Mutex<Option<Hashes>>,
+}
+
+/// A configuration that is served, and what routing knows of its models.
+pub struct InForce {
+    pub snapshot: Arc<Snapshot>,
+    pub targets: Targets,
+}
+
+/// What a probe found.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub at: SystemTime,
+    /// `ok`, `failed` or `ignored`.
+    pub outcome: &'static str,
+    /// Why it is not `ok`.
+    pub detail: Option<String>,
 }
 
 /// Digests of one configuration.
@@ -33,17 +54,33 @@ struct Hashes {
 
 impl Board {
     pub fn new(status: Arc<Status>) -> Self {
-        Board { status, snapshot: ArcSwapOption::empty(), hashes: Mutex::new(None) }
+        let (in_force, checks) = (ArcSwapOption::empty(), Mutex::default());
+        Board { status, in_force, checks, hashes: Mutex::new(None) }
     }
 
     /// A configuration is in force from now on.
-    pub fn applied(&self, snapshot: Arc<Snapshot>) {
-        self.snapshot.store(Some(snapshot));
+    pub fn applied(&self, snapshot: Arc<Snapshot>, targets: Targets) {
+        self.checks().retain(|id, _| targets.state(id).is_some());
+        self.in_force.store(Some(Arc::new(InForce { snapshot, targets })));
     }
 
     /// What is in force.
-    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.load_full()
+    pub fn in_force(&self) -> Option<Arc<InForce>> {
+        self.in_force.load_full()
+    }
+
+    /// A model has been probed.
+    pub fn checked(&self, model_id: &str, check: Check) {
+        self.checks().insert(model_id.to_owned(), check);
+    }
+
+    /// What a model's last probe found.
+    pub fn check(&self, model_id: &str) -> Option<Check> {
+        self.checks().get(model_id).cloned()
+    }
+
+    fn checks(&self) -> MutexGuard<'_, HashMap<String, Check>> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The revision in force, and for how many seconds it has not been known to be the latest, if it ever was. None where
@@ -59,11 +96,20 @@ impl Board {
     }
 
     pub fn is_configured(&self) -> bool {
-        self.snapshot.load().is_some()
+        self.in_force.load().is_some()
+    }
+
+    /// Brings what is counted of configuration and models up to now.
+    pub fn count(&self, metrics: &Metrics) {
+        metrics.configuration(&self.counted());
+        let Some(in_force) = self.in_force.load_full() else { return };
+        let now = Instant::now();
+        let models = in_force.snapshot.models().filter(|model| model.shape() == Shape::Direct);
+        metrics.deployments(models.filter_map(|model| in_force.deployment(model, now)));
     }
 
     /// As far as it is counted.
-    pub fn counted(&self) -> Configuration {
+    fn counted(&self) -> Configuration {
         let facts = self.status.facts();
         Configuration {
             revision: facts.applied.map_or(0, |applied| applied.revision),
@@ -80,8 +126,9 @@ impl Board {
     /// somebody asks.
     pub fn config(&self) -> Value {
         let facts = self.status.facts();
-        let snapshot = self.snapshot.load_full();
-        let counts: Vec<(&str, usize)> = snapshot.map(|snapshot| snapshot.counts()).unwrap_or_default();
+        let in_force = self.in_force.load_full();
+        let counts: Vec<(&str, usize)> =
+            in_force.map(|in_force| in_force.snapshot.counts()).unwrap_or_default();
         let hashes = self.hashes(&facts);
         let mut source = json!({"type": facts.source, "connected": facts.connected()});
         if let Some(at) = facts.heard_at {
@@ -123,6 +170,35 @@ impl Board {
             *known = Some(Hashes::of(facts, sequence));
         }
         known.clone()
+    }
+}
+
+impl InForce {
+    /// A direct model as it is counted. The labels are those that its tries are counted under.
+    fn deployment<'m>(&'m self, model: &'m Model, now: Instant) -> Option<Deployment<'m>> {
+        let view = self.targets.state(&model.id)?.view(now);
+        let key_id = model.provider_key_id.as_deref().unwrap_or_default();
+        let of_key = || self.snapshot.provider_key(key_id).map(|key| key.provider.as_str());
+        let named = |name: Option<&'m str>| name.filter(|name| !name.is_empty());
+        Some(Deployment {
+            provider: named(model.provider.as_deref()).or_else(|| named(of_key())).unwrap_or("unknown"),
+            model: &model.display_name,
+            upstream_model: match (&model.model_name, model.is_wildcard()) {
+                (Some(name), _) => name,
+                (None, true) => "*",
+                (None, false) => &model.display_name,
+            },
+            provider_key_id: key_id,
+            state: match view.circuit {
+                Circuit::Closed => 0,
+                Circuit::HalfOpen => 1,
+                Circuit::Open => 2,
+            },
+            in_flight: view.in_flight,
+            drained: view.drained,
+            unwell: view.unwell_for.is_some(),
+            opened: view.openings.into(),
+        })
     }
 }
 

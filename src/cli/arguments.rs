@@ -31,6 +31,9 @@ pub enum Command {
     Import(Import),
     Diff(Diff),
     Key(Key),
+    Drain(Drain),
+    Undrain(Undrain),
+    Explain(Explain),
     /// Run the simulated provider alone
     Sim(sim::Settings),
     /// Print completions for a shell
@@ -246,4 +249,78 @@ pub struct On {
     /// Where the keys are: a database, etcd, or the Admin API of a running gateway
     #[arg(long = "on", value_name = "ADDRESS", default_value = "http://127.0.0.1:3001")]
     pub address: Address,
+}
+
+/// Set a model of a running gateway aside
+///
+/// Aliases with several targets pass it over from then on; what is under way goes on. It holds for that process alone, until
+/// it is undrained or ends.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  aisix drain gpt-4o@azure --wait 60")]
+pub struct Drain {
+    /// Name or id of a direct model
+    pub model: String,
+    /// Wait until no request to it is under way, for so many seconds; exit status 1 if some still are
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
+    #[command(flatten)]
+    pub at: Gateway,
+}
+
+/// Take a model of a running gateway back that was set aside
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  aisix undrain gpt-4o@azure")]
+pub struct Undrain {
+    /// Name or id of a direct model
+    pub model: String,
+    #[command(flatten)]
+    pub at: Gateway,
+}
+
+/// Say where a request would go, and why
+///
+/// Nothing is sent and nothing that is counted moves. Exit status: 0 a provider would be asked, 1 none would, 2 failed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  aisix explain smart --caller checkout --header 'x-aisix-routing-tags: eu'
+  aisix explain smart --body request.json --proposed resources.yaml --json")]
+pub struct Explain {
+    /// The alias that is asked for
+    pub model: String,
+    /// Name or id of a caller key; without one, nobody's rights are looked at
+    #[arg(long, value_name = "KEY")]
+    pub caller: Option<String>,
+    /// A header of the request, as NAME: VALUE; several may be given
+    #[arg(long, value_name = "HEADER")]
+    pub header: Vec<String>,
+    /// The format the caller speaks: openai, openai_responses, anthropic or gemini
+    #[arg(long, value_name = "FORMAT", default_value = "openai")]
+    pub dialect: String,
+    /// The caller wants a stream
+    #[arg(long)]
+    pub stream: bool,
+    /// A file with the request's body; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// Address of the caller
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<std::net::IpAddr>,
+    /// Answer as if the rows of this resources file were written, each in place of the one of its name
+    #[arg(long, value_name = "FILE")]
+    pub proposed: Option<PathBuf>,
+    /// Print the answer of the Admin API as it is
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub at: Gateway,
+}
+
+/// Which gateway is meant.
+#[derive(Debug, Args)]
+pub struct Gateway {
+    /// The Admin API of a running gateway; AISIX_ADMIN_KEY holds an admin key
+    #[arg(long = "at", value_name = "ADDRESS", default_value = "http://127.0.0.1:3001")]
+    pub address: String,
 }

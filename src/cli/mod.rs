@@ -4,6 +4,8 @@ mod address;
 mod arguments;
 mod client;
 mod compare;
+mod drain;
+mod explain;
 mod export;
 mod import;
 mod key;
@@ -53,6 +55,13 @@ pub fn run() -> ExitCode {
             compare::run(&arguments)
         }
         Some(Command::Key(arguments)) => key::run(&arguments.command),
+        Some(Command::Drain(arguments)) => drain::drain(&arguments),
+        Some(Command::Undrain(arguments)) => drain::undrain(&arguments),
+        Some(Command::Explain(arguments)) => {
+            // 1 says that no provider would be asked.
+            failure = 2;
+            explain::run(&arguments)
+        }
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "aisix", &mut std::io::stdout());
             Ok(Done::Well)
@@ -140,5 +149,5 @@ Where a command asks for a place where resources are kept, it takes
 
 What was asked for goes to standard output, everything else to standard error. Exit status: 0 when all went well; 1 when
 it did not, or when a check found faults; 2 when the arguments are wrong. `aisix diff` answers as `diff` does: 0 for the
-same, 1 for different, 2 for failures.
+same, 1 for different, 2 for failures; `aisix explain` 0 where a provider would be asked, 1 where none would, 2 for failures.
 ";

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::sync::Notify;
+
 use super::Gateway;
 use crate::admin::status::Board;
 use crate::proxy::World;
@@ -18,6 +20,8 @@ pub struct Applier {
     pub node: Arc<Gateway>,
     /// Is it somebody's wish when something changes, who wants to hear what came of it?
     pub by_hand: bool,
+    /// Wakes those who work from the configuration in the background.
+    pub applied: Arc<Notify>,
 }
 
 impl Applier {
@@ -38,11 +42,12 @@ impl Applier {
         if !first && self.by_hand {
             tracing::info!(generation = snapshot.generation(), "configuration reloaded");
         }
-        self.board.applied(Arc::clone(snapshot));
         let board = former.board.next(&former.snapshot, snapshot);
+        self.board.applied(Arc::clone(snapshot), board.clone());
         let snapshot = Arc::clone(snapshot);
         let world = World { snapshot, endpoints, board, applied_at: SystemTime::now() };
         self.node.world.store(Arc::new(world));
+        self.applied.notify_one();
     }
 }
 

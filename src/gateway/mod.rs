@@ -3,8 +3,10 @@
 mod applier;
 mod banner;
 mod data;
+mod explain;
 #[cfg(target_os = "linux")]
 mod pages;
+mod probes;
 mod settings;
 mod shutdown;
 mod standalone;
@@ -17,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server};
+use pingora_core::services::background::GenBackgroundService;
 use pingora_proxy::{HttpProxy, http_proxy};
+use tokio::sync::Notify;
 
 use crate::admin::access::{AdminKeys, Operator};
 use crate::admin::api::Api;
@@ -44,6 +48,8 @@ use crate::upstream::transport::client::Client;
 use crate::upstream::transport::pingora::NO_ROOTS;
 use applier::Applier;
 use banner::Banner;
+use explain::Explainer;
+use probes::Probes;
 pub use settings::etcd as etcd_settings;
 use shutdown::Signals;
 
@@ -92,7 +98,16 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     });
     let Opened { store, reload } = source.open(&config)?;
     let by_hand = reload.is_some();
-    let applier = Applier { trust, board: Arc::clone(&board), node: Arc::clone(&node), by_hand };
+    let explains =
+        Box::new(Explainer { node: Arc::clone(&node), board: Arc::clone(&board), trust: trust.clone() });
+    let applied = Arc::new(Notify::new());
+    let probes = Probes {
+        node: Arc::clone(&node),
+        upstream: Client::new(settings::pool_of_one(&config)),
+        board: Arc::clone(&board),
+        applied: Arc::clone(&applied),
+    };
+    let applier = Applier { trust, board: Arc::clone(&board), node: Arc::clone(&node), by_hand, applied };
     let mut opening = Opening::new(store, applier.publish());
     opening.offered =
         standalone.as_mut().map(|standalone| std::mem::take(&mut standalone.offered)).unwrap_or_default();
@@ -102,15 +117,11 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     life.watch(contact(&config, status));
     let closing = keeping.clone();
     let made = standalone.as_ref().and_then(|standalone| standalone.admin_key.secret());
-    let api = Api {
-        keys: admin_keys(&config, made),
-        keeping,
-        board: Arc::clone(&board),
-        metrics: Arc::clone(&metrics),
-    };
+    let api = Api { keys: admin_keys(&config, made), keeping, board: Arc::clone(&board), explains };
     let addresses = sockets.addresses();
     let mut server = server(&config);
     add_services(&mut server, sockets, &certificates, &config, &node, &board, api, log_drops);
+    server.add_service(GenBackgroundService::new("probes".to_owned(), Arc::new(probes)));
     let banner = Banner { addresses, standalone, node: Arc::clone(&node) };
     let signals = Signals::new(&config.shutdown, banner, &node, reload, certificates);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });

@@ -83,6 +83,11 @@ pub fn pool(config: &Config) -> Pool {
     }
 }
 
+/// The same for a task that asks now and then.
+pub fn pool_of_one(config: &Config) -> Pool {
+    Pool { per_peer: 1, workers: 1, ..pool(config) }
+}
+
 /// Where etcd is and who we are there: reads the files and the variable that the configuration names.
 ///
 /// # Errors

@@ -39,6 +39,14 @@ pub fn identify(
     let key = RECENT
         .with_borrow_mut(|recent| recent.key(snapshot, token))
         .ok_or_else(|| Error::new(Kind::Unauthenticated, "invalid API key"))?;
+    admit(key, now)
+}
+
+/// The caller whose key this is, if the key is good.
+///
+/// # Errors
+/// `Unauthenticated`, with a code: it is disabled or has expired.
+pub fn admit(key: Arc<ApiKey>, now: impl FnOnce() -> SystemTime) -> Result<Caller> {
     if key.disabled {
         return Err(Error::new(Kind::Unauthenticated, "this API key is disabled").code("api_key_disabled"));
     }

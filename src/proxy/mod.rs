@@ -9,6 +9,7 @@ mod client;
 pub mod doors;
 pub mod downstream;
 mod exchange;
+pub mod explain;
 pub mod history;
 mod inquiry;
 mod lifecycle;

@@ -48,6 +48,9 @@ pub struct ApiKey {
     #[serde(default, deserialize_with = "values::timestamp")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires_at: Option<SystemTime>,
+    /// May it ask with the header `x-aisix-explain` how its requests were routed? The answer names models behind aliases.
+    #[serde(default)]
+    pub allow_explain: bool,
     /// Bucket of team policies and budgets.
     pub team_id: Option<String>,
     /// Bucket of member policies and budgets.

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod headers;
 mod outgoing;
 mod passage;
+pub mod probe;
 pub mod providers;
 pub mod refusal;
 pub mod resolve;

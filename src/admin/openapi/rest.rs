@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{Answer, Operation, place, query, switch};
 use super::schemas::reference;
+use crate::admin::drain::LONGEST_WAIT_MILLIS;
 use crate::resources::KINDS;
 
 type Described = (String, &'static str, Operation);
@@ -34,17 +35,7 @@ pub fn status() -> Vec<Described> {
         },
         "required": ["status", "models"],
     });
-    let model = json!({
-        "type": "object",
-        "properties": {
-            "id": text, "display_name": text,
-            "kind": {"enum": ["direct", "routing", "ensemble", "semantic"]},
-            "status": {"enum": ["healthy", "unhealthy", "cooldown", "not_applicable"]},
-            "status_reason": text, "health": health,
-        },
-        "required": ["id", "display_name", "kind", "status"],
-    });
-    let models = json!({"type": "array", "items": model});
+    let models = json!({"type": "array", "items": reference("ModelStatus")});
     let health = Operation::new("health", STATUS, "How the gateway is", Answer::json("The state of all.", page))
         .more("`unhealthy` if any model is down, `degraded` if any is unwell or the configuration may be an old one. Nobody is routed by it.");
     let models = Operation::new(
@@ -56,7 +47,72 @@ pub fn status() -> Vec<Described> {
     vec![
         ("/admin/v1/health".to_owned(), "get", health),
         ("/admin/v1/models/status".to_owned(), "get", models),
+        ("/admin/v1/models/{id}/drain".to_owned(), "post", drain()),
+        ("/admin/v1/models/{id}/undrain".to_owned(), "post", undrain()),
+        ("/admin/v1/explain".to_owned(), "post", explain()),
     ]
+}
+
+fn drain() -> Operation {
+    let wait = json!({"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_MILLIS, "default": 0});
+    set_aside("drain", "Set a model aside")
+        .more("Aliases with several targets pass it over from now on; requests under way go on, and requests to the model by its own name are served. It is this process's own affair: no row is written, other gateways are not told, and a restart forgets it. A new configuration does not.")
+        .parameters([query("wait_ms", "Answer when no try at the model is under way, or after this time.", wait)])
+}
+
+fn undrain() -> Operation {
+    set_aside("undrain", "Take a model back that was set aside")
+}
+
+fn set_aside(id: &str, summary: &str) -> Operation {
+    let named = place("id", "Id or name of a direct model.", json!({"type": "string"}));
+    Operation::new(id, STATUS, summary, Answer::json("The model as it is now.", reference("ModelStatus")))
+        .parameters([named])
+        .error([404])
+}
+
+fn explain() -> Operation {
+    let text = json!({"type": "string"});
+    let question = json!({
+        "type": "object",
+        "properties": {
+            "model": {"type": "string", "description": "The alias that is asked for."},
+            "caller_key": {"type": ["string", "null"], "description": "Id or name of a caller key; without one, nobody's rights are looked at."},
+            "headers": {"type": "object", "additionalProperties": text},
+            "dialect": {"enum": ["openai", "openai_responses", "anthropic", "gemini"], "default": "openai"},
+            "stream": {"type": "boolean", "default": false},
+            "body": {"type": ["object", "null"], "description": "What is sent; choices that look at the conversation need it."},
+            "client_address": {"type": ["string", "null"], "description": "Address of the caller."},
+            "proposed": {"type": ["object", "null"], "description": "Rows as a resources file has them, by collection. The answer is given as if they were written, each in place of the one of its name."},
+        },
+        "required": ["model"],
+        "additionalProperties": false,
+    });
+    let refusal = json!({
+        "type": "object",
+        "properties": {"status": {"type": "integer"}, "kind": text, "message": text},
+        "required": ["status", "kind", "message"],
+    });
+    let targets = json!({"type": "array", "items": reference("ModelStatus")});
+    let answer = json!({
+        "type": "object",
+        "properties": {
+            "served": {"type": "boolean", "description": "Would a provider be asked?"},
+            "requested": {"type": "object", "properties": {"alias": text, "model": text, "id": text}},
+            "access": {"type": "object", "properties": {"allowed": {"type": "boolean"}, "refusal": refusal}},
+            "refusal": refusal,
+            "targets": targets, "candidates": targets,
+            "strategy": text, "affinity": text,
+            "although_unavailable": {"type": "boolean", "description": "No target is known to be well, and they are tried all the same."},
+            "untold": {"type": "integer", "description": "Candidates beyond those that are shown."},
+            "decision": {"type": "string", "description": "The same in one line, as logs and headers have it."},
+        },
+        "required": ["served"],
+    });
+    let example = json!({"model": "smart", "caller_key": "checkout-service", "headers": {"x-aisix-routing-tags": "eu"}});
+    Operation::new("explain", STATUS, "Where a request would go", Answer::json("What would come of it.", answer))
+        .more("Nothing is sent, and nothing that is counted moves. `targets` are in the order in which they would be tried; `candidates` have a `verdict` beside their health. A key that may only read may ask.")
+        .body(question, vec![example])
 }
 
 /// What was: the audit log, differences, and the way back.

@@ -192,6 +192,7 @@ fn general() -> Vec<(String, Value)> {
         &["key", "value"],
     );
     let schemas = [
+        ("ModelStatus", model_status()),
         ("Changed", changed),
         ("Named", named),
         ("Loss", loss),
@@ -202,4 +203,39 @@ fn general() -> Vec<(String, Value)> {
         ("Item", item),
     ];
     schemas.map(|(name, schema)| (name.to_owned(), schema)).into()
+}
+
+/// How a model is: as a row of the status pages, or as a target or candidate of an alias.
+fn model_status() -> Value {
+    let text = || json!({"type": "string"});
+    let number = |about: &str| json!({"type": "number", "minimum": 0, "description": about});
+    let count = |about: &str| json!({"type": "integer", "minimum": 0, "description": about});
+    let time = || json!({"type": "string", "format": "date-time"});
+    object(
+        "How a model is in this process. What is not known is not there.",
+        json!({
+            "id": text(), "display_name": text(), "model": {"type": "string", "description": "Its alias, where it is a target."},
+            "kind": {"enum": ["direct", "routing", "ensemble", "semantic"]},
+            "status": {"enum": ["healthy", "unhealthy", "cooldown", "not_applicable", "unknown"]},
+            "status_reason": text(),
+            "health": {"type": "integer", "enum": [0, 1, 2], "description": "As `/admin/v1/health` has it."},
+            "circuit": {"enum": ["closed", "open", "half_open"], "description": "Open: left alone. Half open: one try at a time."},
+            "circuit_reason": text(),
+            "open_for_seconds": number("How long it stays open."),
+            "cooldown_until": time(),
+            "openings": count("Times it was opened without a success between."),
+            "failures": count("Failures in a row."),
+            "in_flight": count("Tries under way."),
+            "latency_ms": number("Average of whole answers."),
+            "first_frame_ms": number("Average until the first frame of a stream."),
+            "drained": {"type": "boolean", "description": "An operator has set it aside."},
+            "unwell": {"type": "boolean", "description": "Its last probe failed."},
+            "unwell_for_seconds": number("How long that verdict holds."),
+            "last_checked_at": time(), "last_check_status": {"enum": ["ok", "failed", "ignored"]}, "last_check_detail": text(),
+            "targets": list(reference("ModelStatus")),
+            "verdict": {"type": "string", "description": "What a choice made of it: `chosen`, `fallback`, or why it was dropped."},
+            "upstream_model": text(), "provider": text(), "provider_key_id": text(), "unreachable": text(),
+        }),
+        &["status"],
+    )
 }

@@ -3,6 +3,7 @@
 
 mod apply;
 mod effects;
+mod imagine;
 mod judge;
 mod last_known_good;
 mod offered;
