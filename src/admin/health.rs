@@ -15,11 +15,10 @@ impl Api {
     /// The document at `/admin/v1/health`.
     pub fn health(&self) -> Reply {
         let in_force = self.board.in_force();
-        let now = Instant::now();
         let models: Vec<(&Model, u8)> = in_force
             .iter()
-            .flat_map(|in_force| in_force.snapshot.models().map(move |model| (in_force, model)))
-            .map(|(in_force, model)| (&**model, health(failures(in_force, model, now))))
+            .flat_map(|in_force| in_force.snapshot.models())
+            .map(|model| (&**model, health(self.board.failures(&model.display_name))))
             .collect();
         let config = self.board.contact();
         let late = config.is_some_and(|(_, age)| age.is_none_or(|age| age > LATE));
@@ -41,10 +40,6 @@ impl Api {
     }
 }
 
-fn failures(in_force: &InForce, model: &Model, now: Instant) -> u32 {
-    in_force.targets.state(&model.id).map_or(0, |state| state.view(now).failures)
-}
-
 /// The document at `/status/models` and `/admin/v1/models/status`.
 pub fn models(board: &Board) -> Value {
     let Some(in_force) = board.in_force() else { return json!([]) };
@@ -54,17 +49,8 @@ pub fn models(board: &Board) -> Value {
         row.insert("id".into(), model.id.clone().into());
         row.insert("display_name".into(), model.display_name.clone().into());
         row.insert("kind".into(), kind(model).into());
-        match in_force.targets.state(&model.id) {
-            Some(state) => {
-                let view = state.view(now.instant);
-                row.insert("health".into(), health(view.failures).into());
-                row.extend(members(&view, board.check(&model.id), now));
-            }
-            None => {
-                row.insert("status".into(), "not_applicable".into());
-                row.insert("health".into(), 0.into());
-            }
-        }
+        row.insert("health".into(), health(board.failures(&model.display_name)).into());
+        row.extend(state(&in_force, model, board, now));
         if let Some(routing) = &model.routing {
             let targets =
                 routing.targets.iter().map(|target| of_target(&in_force, &target.model, board, now));
@@ -89,12 +75,7 @@ fn of_target(in_force: &InForce, name: &str, board: &Board, now: Now) -> Value {
         Some(found) => {
             row.insert("id".into(), found.model.id.clone().into());
             row.insert("kind".into(), kind(found.model).into());
-            match in_force.targets.state(&found.model.id) {
-                Some(state) => {
-                    row.extend(members(&state.view(now.instant), board.check(&found.model.id), now));
-                }
-                None => drop(row.insert("status".into(), "not_applicable".into())),
-            }
+            row.extend(state(in_force, found.model, board, now));
         }
     }
     Value::Object(row)
@@ -110,6 +91,18 @@ struct Now {
 impl Now {
     fn now() -> Self {
         Now { instant: Instant::now(), at: SystemTime::now() }
+    }
+}
+
+/// What is known of a model, if it is a direct one.
+fn state(in_force: &InForce, model: &Model, board: &Board, now: Now) -> Map<String, Value> {
+    match in_force.targets.state(&model.id) {
+        Some(state) => {
+            let view = state.view(now.instant);
+            let view = StateView { failures: board.failures(&model.display_name), ..view };
+            members(&view, board.check(&model.id), now)
+        }
+        None => Map::from_iter([("status".to_owned(), "not_applicable".into())]),
     }
 }
 

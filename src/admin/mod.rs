@@ -99,7 +99,7 @@ impl Answering for MetricsApp {
         let path = path_of(session);
         if path == self.path {
             (self.catch_up)(&self.metrics);
-            self.board.count(&self.metrics);
+            self.board.count();
             return Reply::new(200, "text/plain; version=0.0.4", self.metrics.render());
         }
         match path.as_str() {

@@ -19,6 +19,7 @@ use crate::telemetry::{Configuration, Deployment, Metrics};
 /// What is shown on the status pages: what the keeper knows, and what is served.
 pub struct Board {
     status: Arc<Status>,
+    metrics: Arc<Metrics>,
     in_force: ArcSwapOption<InForce>,
     /// What probes found last, by model id.
     checks: Mutex<HashMap<String, Check>>,
@@ -53,9 +54,9 @@ struct Hashes {
 }
 
 impl Board {
-    pub fn new(status: Arc<Status>) -> Self {
+    pub fn new(status: Arc<Status>, metrics: Arc<Metrics>) -> Self {
         let (in_force, checks) = (ArcSwapOption::empty(), Mutex::default());
-        Board { status, in_force, checks, hashes: Mutex::new(None) }
+        Board { status, metrics, in_force, checks, hashes: Mutex::new(None) }
     }
 
     /// A configuration is in force from now on.
@@ -79,6 +80,11 @@ impl Board {
         self.checks().get(model_id).cloned()
     }
 
+    /// Tries at a model that failed since its last success, whatever its row says of cooling down.
+    pub fn failures(&self, model: &str) -> u32 {
+        self.metrics.failures(model)
+    }
+
     fn checks(&self) -> MutexGuard<'_, HashMap<String, Check>> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,12 +106,12 @@ impl Board {
     }
 
     /// Brings what is counted of configuration and models up to now.
-    pub fn count(&self, metrics: &Metrics) {
-        metrics.configuration(&self.counted());
+    pub fn count(&self) {
+        self.metrics.configuration(&self.counted());
         let Some(in_force) = self.in_force.load_full() else { return };
         let now = Instant::now();
         let models = in_force.snapshot.models().filter(|model| model.shape() == Shape::Direct);
-        metrics.deployments(models.filter_map(|model| in_force.deployment(model, now)));
+        self.metrics.deployments(models.filter_map(|model| in_force.deployment(model, now)));
     }
 
     /// As far as it is counted.

@@ -90,10 +90,10 @@ fn lines(answer: &Value) -> Vec<String> {
         lines.push(format!("{}. {} ({way}): {}", place + 1, name(target), health(target)));
     }
     let passed_over = list(answer, "candidates")
-        .filter(|candidate| text(candidate, "verdict").is_none_or(|verdict| verdict.starts_with("dropped")));
+        .filter(|candidate| text(candidate, "verdict").is_none_or(|verdict| verdict == "dropped"));
     for candidate in passed_over {
-        let verdict = text(candidate, "verdict").unwrap_or_else(|| "not tried".to_owned());
-        lines.push(format!("-  {} {verdict}: {}", name(candidate), health(candidate)));
+        let why = text(candidate, "dropped_for").map(|why| format!(" ({why})")).unwrap_or_default();
+        lines.push(format!("-  {} not tried{why}: {}", name(candidate), health(candidate)));
     }
     lines
 }
@@ -138,7 +138,7 @@ mod tests {
             ],
             "candidates": [
                 {"model": "b", "verdict": "chosen", "status": "healthy"},
-                {"model": "a", "verdict": "dropped: cooldown", "status": "cooldown",
+                {"model": "a", "verdict": "dropped", "dropped_for": "cooldown", "status": "cooldown",
                  "status_reason": "upstream_rate_limited", "open_for_seconds": 12.3},
             ],
         });
@@ -146,7 +146,7 @@ mod tests {
             "smart is the model \"smart\", failover",
             "1. b (u at openai): healthy; 2 in flight",
             "2. c (cannot be reached: no key): healthy",
-            "-  a dropped: cooldown: cooldown, upstream_rate_limited, for 12.3 s",
+            "-  a not tried (cooldown): cooldown, upstream_rate_limited, for 12.3 s",
         ];
         assert_eq!(lines(&answer), expected);
         let refused = json!({"served": false, "refusal": {"status": 404, "message": "no such model"}});

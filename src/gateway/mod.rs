@@ -87,7 +87,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
     };
     let trust = settings::trust(&config)?;
     let status = Arc::<Status>::default();
-    let board = Arc::new(Board::new(Arc::clone(&status)));
+    let board = Arc::new(Board::new(Arc::clone(&status), Arc::clone(&metrics)));
     let node: Arc<Gateway> = Arc::new(Node {
         settings: settings::of(&config)?,
         world: ArcSwap::from_pointee(applier::nothing()),

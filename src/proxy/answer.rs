@@ -5,6 +5,7 @@ use http::Method;
 
 use super::downstream::{Broken, Downstream, ResponseHead};
 use super::exchange::Exchange;
+use super::explain;
 use super::node::Node;
 use super::routes::{Action, Found, Route};
 use crate::dialect::DialectId;
@@ -109,6 +110,12 @@ pub fn own_headers(x: &Exchange, headers: &mut Headers) {
     headers.push_text("x-aisix-request-id", &x.id);
     if x.tells_losses && !x.tries.losses().is_empty() {
         headers.push_text(DROPPED_FIELDS, &x.tries.losses().join(", "));
+    }
+    if let Some(target) = x.tries.target().filter(|_| x.decision.is_some() && x.status < 300) {
+        headers.push_text("x-aisix-served-by", &target.model.display_name);
+    }
+    if x.explains {
+        headers.push_text(explain::EXPLAIN, &explain::line(x));
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::policy::auth::Caller;
 use crate::policy::limits::Hold;
 use crate::resources::Model;
+use crate::routing::Decision;
 use crate::upstream::transport::Headers;
 
 /// One request, owned by the task that serves it.
@@ -40,6 +41,10 @@ pub struct Exchange {
     pub stream: bool,
     /// Does the caller want to know what its target could not be told?
     pub tells_losses: bool,
+    /// Does the caller want to know how it was routed, and may it?
+    pub explains: bool,
+    /// How its target was chosen among several.
+    pub decision: Option<Box<Decision>>,
     /// The conversation the request goes on from, as far as it is kept here.
     pub history: Option<Arc<str>>,
     pub hold: Option<Hold>,
@@ -93,6 +98,8 @@ impl Exchange {
             model: None,
             stream: false,
             tells_losses: false,
+            explains: false,
+            decision: None,
             history: None,
             hold: None,
             tries: Tries::default(),

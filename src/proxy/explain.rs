@@ -1,7 +1,6 @@
-//! The walk of a request that is described and not sent, as far as where it would go.
+//! Why a request goes where it goes: told of one that was served, and of one that is described and not sent.
 
-use std::borrow::Cow;
-use std::hash::{BuildHasher, RandomState};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -9,12 +8,16 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::exchange::Exchange;
+use super::inquiry::{Head, Inquiry};
 use super::node::World;
-use crate::dialect::{DialectId, skim};
+use crate::dialect::DialectId;
 use crate::error::Error;
+use crate::policy::auth::Caller;
 use crate::policy::{access, auth};
-use crate::resources::{ApiKey, Model};
-use crate::routing::{self, Inquiry, Plan};
+use crate::resources::ApiKey;
+use crate::routing::{self, Plan, Verdict};
+use crate::upstream::Operation;
 
 /// A request as somebody describes it.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ pub fn explain(
     described: &Described,
     health: &dyn Fn(&str) -> Value,
 ) -> Result<Value, String> {
-    let _dialect = dialect(&described.dialect)?;
+    let dialect = dialect(&described.dialect)?;
     let found = match routing::resolve(&world.snapshot, &described.alias) {
         Ok(found) => found,
         Err(error) => return Ok(json!({"served": false, "refusal": refusal(&error)})),
@@ -59,7 +62,20 @@ pub fn explain(
             told["access"]["refusal"] = refusal(&error);
         }
     }
-    match routing::plan(&world.snapshot, &world.board.apart(), &found, described, Instant::now()) {
+    let caller = Caller { key: described.key.clone().unwrap_or_default() };
+    let inquiry = Inquiry {
+        head: described,
+        caller: &caller,
+        address: described.client,
+        dialect,
+        operation: Operation::Generate,
+        stream: described.stream,
+        body: &described.body,
+        endpoints: &world.endpoints,
+        dry: true,
+        beginning: Cell::new(None),
+    };
+    match routing::plan(&world.snapshot, &world.board, &found, &inquiry, Instant::now()) {
         Ok(plan) => told_of(world, &plan, health, &mut told),
         Err(error) => {
             told["served"] = false.into();
@@ -98,6 +114,9 @@ fn told_of(world: &World, plan: &Plan, health: &dyn Fn(&str) -> Value, told: &mu
     let candidates = decision.candidates.iter().map(|candidate| {
         let mut shown = health(&candidate.alias);
         shown["verdict"] = candidate.verdict.name().into();
+        if let Verdict::Dropped(why) = candidate.verdict {
+            shown["dropped_for"] = why.name().into();
+        }
         shown
     });
     told["strategy"] = decision.strategy.name().into();
@@ -113,49 +132,36 @@ fn refusal(error: &Error) -> Value {
     json!({"status": error.status(), "kind": error.kind.row().name, "message": error.message})
 }
 
-impl Inquiry for Described {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    fn cookie(&self, name: &str) -> Option<&str> {
-        let pairs = self.header("cookie")?.split(';').filter_map(|pair| pair.trim().split_once('='));
-        pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-
-    fn key_id(&self) -> &str {
-        self.key.as_ref().map_or("", |key| &key.id)
-    }
-
-    fn client(&self) -> Option<Cow<'_, str>> {
-        self.client.map(|client| client.to_string().into())
-    }
-
-    fn prompt_cache_key(&self) -> Option<Cow<'_, str>> {
-        skim::string(&self.body, &["prompt_cache_key"])
-    }
-
-    fn admitted(&self, model: &Model) -> bool {
-        access::admits(model, self.client)
-    }
-
-    fn serves(&self, _model: &Model) -> bool {
-        true
-    }
-
-    fn session(&self) -> Option<u64> {
-        None
-    }
-
-    fn conversation(&self) -> Option<u64> {
-        None
-    }
-
-    fn stream(&self) -> bool {
-        self.stream
-    }
-
-    fn random(&self) -> u64 {
-        RandomState::new().hash_one(0)
+impl Head for Described {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_bytes())
     }
 }
+
+/// How a request was routed and what came of its tries so far, in one line of visible ASCII, for the caller.
+pub fn line(x: &Exchange) -> String {
+    let mut line = match (&x.decision, &x.model) {
+        (Some(decision), _) => decision.to_string(),
+        (None, Some(_)) => "direct".to_owned(),
+        (None, None) => "no model".to_owned(),
+    };
+    let attempts = x.tries.attempts();
+    if !attempts.is_empty() {
+        line.push_str("; tries");
+    }
+    for attempt in &attempts {
+        let outcome = if attempt.outcome.is_empty() { "under_way" } else { attempt.outcome };
+        line.push_str(&format!(" {}={outcome}", attempt.model));
+        if let Some(status) = attempt.status {
+            line.push_str(&format!(":{status}"));
+        }
+        line.push_str(&format!(":{}ms", attempt.duration.as_millis()));
+    }
+    let visible = |letter: char| if letter == ' ' || letter.is_ascii_graphic() { letter } else { '?' };
+    line.chars().map(visible).take(LONGEST_LINE).collect()
+}
+
+/// Sent by a caller who may, as `1`: the answer is to tell how it was routed. In an answer: [`line()`].
+pub const EXPLAIN: &str = "x-aisix-explain";
+/// Bytes.
+const LONGEST_LINE: usize = 2048;

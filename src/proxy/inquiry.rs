@@ -11,28 +11,43 @@ use super::downstream::Downstream;
 use super::exchange::Exchange;
 use crate::dialect::conversation::{self, Beginning};
 use crate::dialect::{DialectId, skim};
+use crate::policy::access;
 use crate::policy::auth::Caller;
 use crate::resources::Model;
 use crate::routing;
 use crate::upstream::{Endpoints, Operation};
 
-/// One request as it is chosen for. Nothing is worked out before somebody asks.
-pub struct Inquiry<'a, D> {
-    down: &'a D,
-    caller: &'a Caller,
-    address: Option<IpAddr>,
-    dialect: DialectId,
-    operation: Operation,
-    stream: bool,
-    body: &'a Bytes,
-    endpoints: &'a Endpoints,
-    /// The beginning of the conversation, once it was looked for.
-    beginning: Cell<Option<Option<Beginning>>>,
+/// Where the headers of a request are found.
+pub trait Head {
+    /// First value of a header; `name` in lower case.
+    fn header(&self, name: &str) -> Option<&[u8]>;
 }
 
-impl<'a, D: Downstream> Inquiry<'a, D> {
+impl<D: Downstream> Head for D {
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        Downstream::header(self, name)
+    }
+}
+
+/// One request as it is chosen for. Nothing is worked out before somebody asks.
+pub struct Inquiry<'a, H> {
+    pub head: &'a H,
+    pub caller: &'a Caller,
+    pub address: Option<IpAddr>,
+    pub dialect: DialectId,
+    pub operation: Operation,
+    pub stream: bool,
+    pub body: &'a Bytes,
+    pub endpoints: &'a Endpoints,
+    /// Nobody follows the choice: nothing that is counted moves.
+    pub dry: bool,
+    /// The beginning of the conversation, once it was looked for.
+    pub beginning: Cell<Option<Option<Beginning>>>,
+}
+
+impl<'a, H: Head> Inquiry<'a, H> {
     pub fn new(
-        down: &'a D,
+        head: &'a H,
         x: &'a Exchange,
         caller: &'a Caller,
         address: Option<IpAddr>,
@@ -41,7 +56,7 @@ impl<'a, D: Downstream> Inquiry<'a, D> {
     ) -> Self {
         let (dialect, stream, endpoints) = (x.envelope, x.stream, &x.world.endpoints);
         Inquiry {
-            down,
+            head,
             caller,
             address,
             dialect,
@@ -49,6 +64,7 @@ impl<'a, D: Downstream> Inquiry<'a, D> {
             stream,
             body,
             endpoints,
+            dry: false,
             beginning: Cell::new(None),
         }
     }
@@ -64,11 +80,11 @@ impl<'a, D: Downstream> Inquiry<'a, D> {
     }
 
     fn text(&self, name: &str) -> Option<&str> {
-        std::str::from_utf8(self.down.header(name)?).ok().map(str::trim).filter(|text| !text.is_empty())
+        std::str::from_utf8(self.head.header(name)?).ok().map(str::trim).filter(|text| !text.is_empty())
     }
 }
 
-impl<D: Downstream> routing::Inquiry for Inquiry<'_, D> {
+impl<H: Head> routing::Inquiry for Inquiry<'_, H> {
     fn header(&self, name: &str) -> Option<&str> {
         self.text(name)
     }
@@ -90,9 +106,7 @@ impl<D: Downstream> routing::Inquiry for Inquiry<'_, D> {
     }
 
     fn admitted(&self, model: &Model) -> bool {
-        let ranges = &model.allowed_cidrs;
-        ranges.is_empty()
-            || self.address.is_some_and(|address| ranges.iter().any(|range| range.contains(&address)))
+        access::admits(model, self.address)
     }
 
     fn serves(&self, model: &Model) -> bool {
@@ -125,6 +139,10 @@ impl<D: Downstream> routing::Inquiry for Inquiry<'_, D> {
 
     fn stream(&self) -> bool {
         self.stream
+    }
+
+    fn dry(&self) -> bool {
+        self.dry
     }
 
     fn random(&self) -> u64 {

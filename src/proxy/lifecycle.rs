@@ -13,7 +13,7 @@ use super::inquiry::Inquiry;
 use super::node::{InFlight, Node, World};
 use super::routes::{Action, Found};
 use super::settle::Settling;
-use super::{answer, body, client, models, relay};
+use super::{answer, body, client, explain, models, relay};
 use crate::dialect::{DialectId, Peek, responses, skim};
 use crate::error::{Error, Kind, Result};
 use crate::life::Probe;
@@ -94,6 +94,7 @@ async fn exchange<D: Downstream, U: Upstream>(
     let inquiry = Inquiry::new(down, x, &caller, address, operation, &body);
     let plan = routing::plan(&x.world.snapshot, &x.world.board, &requested, &inquiry, Instant::now())?;
     let beginning = plan.decision.as_ref().and_then(|_| inquiry.beginning());
+    x.decision = plan.decision.clone();
     x.tries.of(&plan, peek.stream);
     x.hold = Some(limits::reserve(&caller, &plan)?);
     guardrails::inspect(&caller, &plan.requested, &body)?;
@@ -164,6 +165,8 @@ fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
         },
     });
     x.caller = identified.as_ref().ok().cloned();
+    x.explains = x.caller.as_ref().is_some_and(|caller| caller.key.allow_explain)
+        && down.header(explain::EXPLAIN) == Some(b"1");
     identified
 }
 

@@ -273,7 +273,13 @@ impl Snapshot {
                     "ensemble or semantic on models",
                     models(|model| matches!(model.shape(), Shape::Ensemble | Shape::Semantic)),
                 ),
-                ("background_model_check on models", models(|model| model.background_model_check.is_some())),
+                (
+                    "background_model_check on models with a pattern or embeddings",
+                    models(|model| {
+                        model.background_model_check.is_some()
+                            && (model.is_wildcard() || model.embedding.is_some())
+                    }),
+                ),
                 ("auto_prompt_caching on models", models(|model| model.auto_prompt_caching.is_some())),
                 ("cost on models", models(|model| model.cost.is_some())),
                 ("request body rules on provider_keys", keys(|key| key.request.edits_bodies())),

@@ -70,12 +70,6 @@ impl Board {
         next
     }
 
-    /// The same for a plan that nobody follows: what is counted of choices goes on from here by itself.
-    #[must_use]
-    pub fn apart(&self) -> Board {
-        self.clone()
-    }
-
     /// The state of a direct model.
     pub fn state(&self, model_id: &str) -> Option<&Arc<TargetState>> {
         self.directs.get(model_id).map(|direct| &direct.state)

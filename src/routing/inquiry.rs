@@ -43,6 +43,11 @@ pub trait Inquiry {
     /// Does the caller want a stream?
     fn stream(&self) -> bool;
 
+    /// Will nobody follow the choice? Then nothing that is counted moves.
+    fn dry(&self) -> bool {
+        false
+    }
+
     /// A random number, a new one each time.
     fn random(&self) -> u64;
 }

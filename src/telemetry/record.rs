@@ -33,6 +33,8 @@ pub struct Record<'a> {
     pub stream: bool,
     pub tokens: TokenCounts,
     pub attempts: &'a [Attempt<'a>],
+    /// How the target was chosen, for an alias with several.
+    pub decision: Option<String>,
     /// From the first byte of the request to the last of the answer.
     pub duration: Duration,
     /// Until the first byte of the answer left.

@@ -121,7 +121,7 @@ pub static ROOMS: &[Room] = &[
     Room {
         name: "admin",
         owns: "the operators' doors: the Admin API and its pages, probes, metrics, status",
-        imports: &["document", "life", "resources", "store", "telemetry"],
+        imports: &["document", "life", "resources", "routing", "store", "telemetry"],
         never: &["std::fs", "std::env"],
     },
     Room {

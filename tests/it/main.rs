@@ -39,10 +39,14 @@ mod count_tokens;
 mod crowd;
 /// Callers who leave, at every moment.
 mod disconnect;
+/// Models that an operator sets aside.
+mod drain;
 /// What the caller reads when the upstream fails.
 mod errors;
 /// Resources in etcd, shared by several gateways, through everything that can happen to etcd.
 mod etcd;
+/// Why a request goes where it goes.
+mod explain;
 /// Bodies and lengths of HTTP/1.1.
 mod framing;
 /// Callers who speak Gemini.
@@ -51,6 +55,8 @@ mod gemini_ingress;
 mod headers;
 /// Heads of requests at and beyond the edge of the rules.
 mod heads;
+/// How models are, and what probes find out.
+mod health;
 /// Messages nobody should send, from either side, a row each.
 mod hostile;
 /// HTTP/2 callers, by prior knowledge and by ALPN.

@@ -45,6 +45,7 @@ pub fn json_line(lines: &mut Vec<u8>, record: &Record<'_>) {
     if record.attempts.len() > 1 {
         line.raw(name!("attempts"), &attempts_json(record.attempts));
     }
+    line.text_if(name!("routing"), record.decision.as_deref());
     if !record.dropped.is_empty() {
         let names: Vec<&str> = record.dropped.iter().map(|(name, _)| *name).collect();
         line.text(name!("dropped_fields"), &names.join(","));
@@ -298,6 +299,7 @@ pub mod tests {
             stream: false,
             tokens: TokenCounts { input: Some(3), output: Some(4), ..TokenCounts::default() },
             attempts: &[],
+            decision: None,
             duration: Duration::from_micros(1500),
             first_byte: None,
             upstream: Duration::from_micros(1000),
