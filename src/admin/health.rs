@@ -43,7 +43,7 @@ impl Api {
 /// The document at `/status/models` and `/admin/v1/models/status`.
 pub fn models(board: &Board) -> Value {
     let Some(in_force) = board.in_force() else { return json!([]) };
-    let now = Now::now();
+    let now = Now::here();
     let rows = in_force.snapshot.models().map(|model| {
         let mut row = Map::new();
         row.insert("id".into(), model.id.clone().into());
@@ -63,7 +63,7 @@ pub fn models(board: &Board) -> Value {
 
 /// The model of an alias by itself.
 pub fn of_model(board: &Board, in_force: &InForce, alias: &str) -> Value {
-    of_target(in_force, alias, board, Now::now())
+    of_target(in_force, alias, board, Now::here())
 }
 
 /// A target of an alias: as its own row has it, or that there is none.
@@ -89,7 +89,7 @@ struct Now {
 }
 
 impl Now {
-    fn now() -> Self {
+    fn here() -> Self {
         Now { instant: Instant::now(), at: SystemTime::now() }
     }
 }

@@ -239,7 +239,7 @@ async fn dispatch<D: Downstream, U: Upstream>(
         () = relay::sleep(left) => return Err(relay::out_of_time(node.settings.total)),
     };
     answered.map_err(|failure| {
-        x.hints = failure.hints;
+        x.hints = *failure.hints;
         failure.error
     })
 }

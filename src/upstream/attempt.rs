@@ -103,7 +103,7 @@ pub struct StreamAnswer<C> {
 pub struct Failure {
     pub error: Error,
     /// Retry hints of the upstream, for the caller.
-    pub hints: Headers,
+    pub hints: Box<Headers>,
     /// Did time run out?
     pub timed_out: bool,
     /// Cannot this target do what the caller asks?
@@ -135,7 +135,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure {
             error,
-            hints: Headers::default(),
+            hints: Box::default(),
             timed_out: false,
             cannot: false,
             refused_with: None,

@@ -40,7 +40,7 @@ pub async fn read_refusal<C: Call>(mut call: C, status: u16, passage: &Passage) 
             keeps: false,
         })
     });
-    let hints = call.fields().copied(headers::is_retry_hint);
+    let hints = Box::new(call.fields().copied(headers::is_retry_hint));
     if complete {
         call.release().await;
     }

@@ -111,8 +111,8 @@ pub struct Cooldown {
     /// Failures in a row after which the target is left alone. A 429 that tells when to come back counts at once.
     #[schemars(range(min = 1, max = 1000))]
     pub after_failures: u32,
-    /// Share of failed tries within the window, above 0 to 1, from which on the target is left alone; None = the
-    /// share does not matter.
+    /// Share of failed tries within the window, 0 to 1, from which on the target is left alone; None = the share does
+    /// not matter.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub error_rate: Option<f64>,
     /// Length of the window, 1 to 3600.

@@ -30,7 +30,7 @@ pub struct Routing {
     /// Where `consistent_hash` finds its key, first non-empty source first. Only with that strategy.
     #[schemars(length(min = 1))]
     pub hash_on: Option<Vec<HashSource>>,
-    /// Keeps a conversation at one target; None = [`Affinity::default`].
+    /// Keeps a conversation at one target; None = it does, for an hour.
     pub affinity: Option<Affinity>,
     /// Asks a second target when the first one is slow; None = never.
     pub hedge: Option<Hedge>,
