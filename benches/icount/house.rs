@@ -1,7 +1,7 @@
 //! A gateway without sockets: one provider and one model for each dialect, one caller key, settings as shipped.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aisix::life::Life;
 use aisix::proxy::history::Memory;
@@ -9,9 +9,9 @@ use aisix::proxy::{Node, Settings, World};
 use aisix::resources::{ApiKey, Model, ProviderKey, Snapshot};
 use aisix::telemetry::access_log::{AccessLog, Format};
 use aisix::telemetry::{Metrics, Telemetry};
+use aisix::upstream::Policy;
 use aisix::upstream::transport::Upstream;
 use aisix::upstream::transport::tls::TlsIdentity;
-use aisix::upstream::{Endpoints, Policy};
 use arc_swap::ArcSwap;
 
 use super::samples::{ALIAS, CALLER_KEY, UPSTREAM_MODEL};
@@ -26,11 +26,7 @@ pub fn node<U: Upstream>(vendor: &str, upstream: U) -> Node<U> {
         .add_api_key(ApiKey::new(CALLER_KEY, &["*"]), "caller-key-id")
         .build()
         .expect("the rows fit together");
-    let world = World {
-        endpoints: Endpoints::build(&snapshot, &TlsIdentity::default()),
-        snapshot: Arc::new(snapshot),
-        applied_at: SystemTime::now(),
-    };
+    let world = World::of(snapshot, &TlsIdentity::default());
     // A request's own part is to write its line and to hand it over; the log's thread is not counted.
     let log = AccessLog::start(Format::Json, Box::new(std::io::sink())).expect("a thread starts");
     Node {

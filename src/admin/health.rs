@@ -205,27 +205,26 @@ mod tests {
 
     #[test]
     fn the_status_of_a_model_follows_its_probe_its_failures_and_its_circuit() {
-        let well = TargetState::new().view(Instant::now());
-        let open = StateView {
+        let well = || TargetState::new().view(Instant::now());
+        let open = |failures| StateView {
             circuit: Circuit::Open,
             reason: Some(Reason::RateLimited),
             open_for: Some(Duration::from_millis(1_510)),
-            failures: 1,
-            ..well.clone()
+            failures,
+            ..well()
         };
-        let unwell = StateView { unwell_for: Some(Duration::from_secs(3)), ..well.clone() };
-        let down = StateView { failures: 8, ..open.clone() };
+        let unwell = StateView { unwell_for: Some(Duration::from_secs(3)), ..well() };
         let cases = [
-            (&well, "healthy", None),
-            (&open, "cooldown", Some("upstream_rate_limited")),
+            (&well(), "healthy", None),
+            (&open(1), "cooldown", Some("upstream_rate_limited")),
             (&unwell, "unhealthy", Some("the last probe failed")),
-            (&down, "unhealthy", Some("8 consecutive upstream failures")),
+            (&open(8), "unhealthy", Some("8 consecutive upstream failures")),
         ];
         for (view, expected, reason) in cases {
             assert_eq!(status(view), (expected, reason.map(str::to_owned)), "{view:?}");
         }
         let now = Now { instant: Instant::now(), at: SystemTime::UNIX_EPOCH };
-        let told = members(&open, None, now);
+        let told = members(&open(1), None, now);
         assert_eq!(
             (&told["open_for_seconds"], &told["cooldown_until"]),
             (&json!(1.6), &json!("1970-01-01T00:00:01Z"))

@@ -10,7 +10,6 @@ use crate::admin::status::Board;
 use crate::proxy::World;
 use crate::resources::Snapshot;
 use crate::store::keeper::Publish;
-use crate::upstream::Endpoints;
 use crate::upstream::transport::tls::TlsIdentity;
 
 /// Works out what follows from a snapshot, and puts it into force.
@@ -53,12 +52,7 @@ impl Applier {
 
 /// What is in force before the first configuration.
 pub fn nothing() -> World {
-    World {
-        snapshot: Arc::new(Snapshot::empty()),
-        endpoints: Endpoints::default(),
-        board: Default::default(),
-        applied_at: SystemTime::now(),
-    }
+    World::of(Snapshot::empty(), &TlsIdentity::default())
 }
 
 /// Says what of a configuration is not in force.

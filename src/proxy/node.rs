@@ -14,6 +14,7 @@ use crate::life::Life;
 use crate::resources::Snapshot;
 use crate::routing::Board;
 use crate::telemetry::{Metrics, Telemetry};
+use crate::upstream::transport::tls::TlsIdentity;
 use crate::upstream::{Endpoints, Policy};
 
 /// One running gateway.
@@ -33,6 +34,18 @@ pub struct World {
     pub endpoints: Endpoints,
     pub board: Board,
     pub applied_at: SystemTime,
+}
+
+impl World {
+    /// What follows from a configuration alone.
+    pub fn of(snapshot: Snapshot, trust: &TlsIdentity) -> Self {
+        World {
+            endpoints: Endpoints::build(&snapshot, trust),
+            board: Board::default().next(&Snapshot::empty(), &snapshot),
+            snapshot: Arc::new(snapshot),
+            applied_at: SystemTime::now(),
+        }
+    }
 }
 
 /// How this process treats requests.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -15,13 +15,12 @@ use super::history::Memory;
 use super::{Node, Settings, World, serve};
 use crate::life::Life;
 use crate::resources::{ApiKey, Model, ProviderKey, Snapshot};
-use crate::routing::Board;
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
 use crate::upstream::transport::Headers;
 use crate::upstream::transport::memory::{Fate, MemoryUpstream, Script, Step};
 use crate::upstream::transport::tls::TlsIdentity;
-use crate::upstream::{Endpoints, Policy};
+use crate::upstream::Policy;
 
 /// A caller in memory.
 struct Caller {
@@ -155,12 +154,7 @@ impl House {
         let log = LogSink::default();
         let writer = AccessLog::start(Format::Json, Box::new(log.clone())).expect("a thread");
         let metrics = Arc::new(Metrics::new().expect("sound families"));
-        let world = World {
-            endpoints: Endpoints::build(&snapshot, &TlsIdentity::default()),
-            board: Board::default().next(&Snapshot::empty(), &snapshot),
-            snapshot: Arc::new(snapshot),
-            applied_at: SystemTime::now(),
-        };
+        let world = World::of(snapshot, &TlsIdentity::default());
         let node = Node {
             settings: settings(),
             world: ArcSwap::from_pointee(world),

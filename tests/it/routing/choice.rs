@@ -53,7 +53,8 @@ async fn tags_and_headers_choose_among_targets(door: Door) {
     ]);
     let fleet = Fleet::of([ok(), ok(), ok()]).await;
     let gateway = fleet.setup(door, json!({"targets": targets})).start().await;
-    let table: [(&[(&str, &str)], [usize; 3]); 4] = [
+    type Row = (&'static [(&'static str, &'static str)], [usize; 3]);
+    let table: [Row; 4] = [
         (&[], [1, 0, 0]),
         (&[("x-aisix-routing-tags", "other , eu")], [1, 1, 0]),
         (&[("x-aisix-routing-tags", "unknown")], [2, 1, 0]),
