@@ -203,7 +203,7 @@ impl InForce {
             in_flight: view.in_flight,
             drained: view.drained,
             unwell: view.unwell_for.is_some(),
-            opened: view.openings.into(),
+            opened: view.opened,
         })
     }
 }

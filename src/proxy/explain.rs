@@ -15,7 +15,7 @@ use crate::dialect::DialectId;
 use crate::error::Error;
 use crate::policy::auth::Caller;
 use crate::policy::{access, auth};
-use crate::resources::ApiKey;
+use crate::resources::{ApiKey, Shape};
 use crate::routing::{self, Plan, Verdict};
 use crate::upstream::Operation;
 
@@ -142,7 +142,8 @@ impl Head for Described {
 pub fn line(x: &Exchange) -> String {
     let mut line = match (&x.decision, &x.model) {
         (Some(decision), _) => decision.to_string(),
-        (None, Some(_)) => "direct".to_owned(),
+        (None, Some(model)) if model.shape() == Shape::Direct => "direct".to_owned(),
+        (None, Some(_)) => "no target".to_owned(),
         (None, None) => "no model".to_owned(),
     };
     let attempts = x.tries.attempts();

@@ -85,8 +85,8 @@ impl Group {
             Strategy::RoundRobin => {
                 // A session takes no turn, so that the others are spread evenly.
                 let turn = match lead {
-                    Some(_) => tier.turn.load(Ordering::Relaxed),
-                    None => tier.turn.fetch_add(1, Ordering::Relaxed),
+                    None if !inquiry.dry() => tier.turn.fetch_add(1, Ordering::Relaxed),
+                    _ => tier.turn.load(Ordering::Relaxed),
                 };
                 round_robin::order(&tier.sequence, tier.members.len(), turn, choices)
             }

@@ -71,8 +71,10 @@ impl Breaker {
         self.update(|word| (word != Word::default()).then(Word::default))
     }
 
-    pub fn fail(&self, failure: Failure, now: u64) {
-        self.update(|word| Some(word.failed(failure, now)));
+    /// Takes note of a failure. Did it open the breaker?
+    pub fn fail(&self, failure: Failure, now: u64) -> bool {
+        let former = self.update(|word| Some(word.failed(failure, now)));
+        former.failed(failure, now).openings > former.openings
     }
 
     /// Replaces the word, unless there is nothing to change; gives the one that was there.

@@ -25,6 +25,8 @@ pub struct TargetState {
     latency: Average,
     first_frame: Average,
     breaker: Breaker,
+    /// Times the breaker was opened.
+    opened: AtomicU64,
     window: Window,
     drained: AtomicBool,
     /// Until when the bad verdict of a probe holds; 0 = there is none.
@@ -113,6 +115,8 @@ pub struct StateView {
     pub open_for: Option<Duration>,
     /// Times it was opened without a success between.
     pub openings: u32,
+    /// Times it was opened since the process began.
+    pub opened: u64,
     /// Failures in a row.
     pub failures: u32,
     pub in_flight: u32,
@@ -144,6 +148,7 @@ impl TargetState {
             latency: Average::default(),
             first_frame: Average::default(),
             breaker: Breaker::default(),
+            opened: AtomicU64::new(0),
             window: Window::default(),
             drained: AtomicBool::new(false),
             unwell_until: AtomicU64::new(0),
@@ -200,7 +205,9 @@ impl TargetState {
                         failure = Failure { reason: Reason::ErrorRate, at_once: true, ..failure };
                     }
                 }
-                self.breaker.fail(failure, now);
+                if self.breaker.fail(failure, now) {
+                    self.opened.fetch_add(1, Ordering::Relaxed);
+                }
             }
         }
     }
@@ -256,6 +263,7 @@ impl TargetState {
             reason: word.reason.filter(|_| word.openings > 0),
             open_for: left(word.until).filter(|_| word.openings > 0),
             openings: word.openings,
+            opened: self.opened.load(Ordering::Relaxed),
             failures: word.failures,
             in_flight: self.in_flight(),
             latency: self.latency.get(),
