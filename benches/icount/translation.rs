@@ -5,7 +5,7 @@ use std::hint::black_box;
 use aisix::dialect::canon::names::Renames;
 use aisix::dialect::codec::{Manner, Outward};
 use aisix::dialect::quirks::Quirks;
-use aisix::dialect::{DialectId, bridge};
+use aisix::dialect::{DialectId, Usage, bridge};
 use bytes::Bytes;
 
 use super::Run;
@@ -51,5 +51,6 @@ fn outward() -> Outward {
         usage_asked: true,
         prompt_estimate: 5,
         body: request(300, true),
+        spent: Usage::default(),
     }
 }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::canon::names::{self, Renames};
 use super::canon::{Content, Event, Losses, Request, Response, Role, ToolKind, Turn, event, fit};
-use super::codec::{Codec, Manner, Outward};
+use super::codec::{Codec, EventWriter, Manner, Outward};
+use super::ensemble::Adding;
 use super::frame::transcode::Transcode;
 use super::json::Words;
 use super::{Answer, DialectId, StreamPass, skim};
@@ -35,6 +36,14 @@ pub fn request<'a>(
 ) -> Result<Translated> {
     let mut request = from.read_request(body).map_err(super::json::Wrong::into_refusal)?;
     prepare(&mut request)?;
+    written(request, to, manner)
+}
+
+/// Writes a request in the target's dialect.
+///
+/// # Errors
+/// `BadRequest`: it asks for what the target cannot do.
+pub fn written(mut request: Request<'_>, to: &dyn Codec, manner: &Manner<'_>) -> Result<Translated> {
     let prompt_estimate = estimate(&request);
     let facts = to.facts();
     let mut losses = Losses::default();
@@ -63,9 +72,11 @@ pub fn answer(
     outward: &Outward,
     renames: &Renames,
 ) -> Result<Answer> {
-    let response = read_answer(from, body, renames)?;
+    let mut response = read_answer(from, body, renames)?;
+    let usage = response.usage;
+    response.usage.add(&outward.spent);
     let body = Bytes::from(to.write_response(&response, outward));
-    Ok(Answer { body, usage: response.usage })
+    Ok(Answer { body, usage })
 }
 
 /// Tells the target's whole answer as a stream, for a caller that asked for one and a target that gave none.
@@ -80,7 +91,7 @@ pub fn answer_as_stream(
     renames: &Renames,
 ) -> Result<Answer> {
     let response = read_answer(from, body, renames)?;
-    let mut writer = to.writer(outward);
+    let mut writer = writer(to, outward);
     let mut out = Vec::new();
     event::replay(&response, &mut |event: Event<'_>| writer.write(&event, &mut out));
     Ok(Answer { body: out.into(), usage: response.usage })
@@ -88,7 +99,12 @@ pub fn answer_as_stream(
 
 /// The pass of one stream.
 pub fn stream(from: DialectId, to: &dyn Codec, outward: &Outward, renames: Renames) -> Box<dyn StreamPass> {
-    Box::new(Transcode::new(from.codec(), to.writer(outward), renames))
+    Box::new(Transcode::new(from.codec(), writer(to, outward), renames))
+}
+
+fn writer(to: &dyn Codec, outward: &Outward) -> Box<dyn EventWriter> {
+    let writer = to.writer(outward);
+    if outward.spent.is_empty() { writer } else { Box::new(Adding::new(writer, outward.spent)) }
 }
 
 fn read_answer<'a>(from: &dyn Codec, body: &'a [u8], renames: &'a Renames) -> Result<Response<'a>> {

@@ -6,6 +6,7 @@ use super::canon::names::NameRule;
 use super::canon::{Event, Losses, Request, Response, Support};
 use super::json::{Read, Wrong};
 use super::quirks::Quirks;
+use super::usage::Usage;
 use crate::error::{Error, Kind, Result};
 
 /// Reads and writes what one dialect can say. Pure functions; streams have state of their own.
@@ -94,6 +95,8 @@ pub struct Outward {
     pub prompt_estimate: u64,
     /// The caller's request, parts of which some dialects repeat in the answer.
     pub body: Bytes,
+    /// What was consumed for the answer before it was asked for. Told together with the answer's own usage.
+    pub spent: Usage,
 }
 
 /// One frame of a stream.

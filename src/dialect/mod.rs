@@ -12,6 +12,8 @@ pub mod bridge;
 pub mod canon;
 pub mod codec;
 pub mod conversation;
+pub mod embeddings;
+pub mod ensemble;
 pub mod frame;
 pub mod gemini;
 pub mod json;

@@ -53,6 +53,34 @@ impl Usage {
             *mine = new.or(*mine);
         }
     }
+
+    /// Adds what another answer consumed. A number that neither reported stays unknown.
+    pub fn add(&mut self, other: &Usage) {
+        let total = self.sum().zip(other.sum()).map(|(mine, new)| mine.saturating_add(new));
+        let total = total.or(self.sum()).or(other.sum());
+        let pairs = [
+            (&mut self.input, other.input),
+            (&mut self.output, other.output),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.reasoning, other.reasoning),
+            (&mut self.audio_input, other.audio_input),
+            (&mut self.audio_output, other.audio_output),
+        ];
+        for (mine, new) in pairs {
+            *mine = match (*mine, new) {
+                (Some(mine), Some(new)) => Some(mine.saturating_add(new)),
+                (mine, new) => mine.or(new),
+            };
+        }
+        self.total = total;
+    }
+
+    /// The provider's own total, or what the two sides make.
+    fn sum(&self) -> Option<u64> {
+        self.total.or_else(|| Some(self.input?.saturating_add(self.output?)))
+    }
 }
 
 #[cfg(test)]
@@ -65,6 +93,28 @@ mod tests {
         usage.merge(&Usage { output: Some(9), reasoning: Some(2), ..Usage::default() });
         let expected = Usage { input: Some(5), output: Some(9), reasoning: Some(2), ..Usage::default() };
         assert_eq!(usage, expected);
+    }
+
+    #[test]
+    fn a_sum_has_the_parts_that_anybody_reported_and_a_total_of_all() {
+        let openai = Usage { input: Some(5), output: Some(2), total: Some(7), ..Usage::default() };
+        let claude = Usage { input: Some(4), output: Some(1), cache_read: Some(3), ..Usage::default() };
+        let both = Usage {
+            input: Some(9),
+            output: Some(3),
+            total: Some(12),
+            cache_read: Some(3),
+            ..Usage::default()
+        };
+        for (mut one, other) in [(openai, claude), (claude, openai)] {
+            one.add(&other);
+            assert_eq!(one, both);
+        }
+        let mut nothing = Usage::default();
+        nothing.add(&Usage::default());
+        assert!(nothing.is_empty());
+        nothing.add(&openai);
+        assert_eq!(nothing, openai);
     }
 
     #[test]

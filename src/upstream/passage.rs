@@ -10,7 +10,9 @@ use crate::dialect::canon::names::Renames;
 use crate::dialect::canon::request::Member;
 use crate::dialect::canon::{Losses, Request};
 use crate::dialect::codec::{Manner, Outward};
-use crate::dialect::{Answer, DialectId, StreamEdits, StreamPass, anthropic, bridge, gemini, responses};
+use crate::dialect::{
+    Answer, DialectId, StreamEdits, StreamPass, Usage, anthropic, bridge, gemini, responses,
+};
 use crate::error::{Error, Kind, Result};
 
 /// The way of one try.
@@ -161,6 +163,7 @@ fn translated(
         usage_asked: ask.peek.usage_asked,
         prompt_estimate: translated.prompt_estimate,
         body: ask.body.clone(),
+        spent: Usage::default(),
     };
     let Translated { body: written, renames, losses, .. } = translated;
     let translation = Translation { caller, outward, renames, keeps };

@@ -76,6 +76,12 @@ impl Request<'_> {
             rest: Vec::new(),
         }
     }
+
+    /// What the user last said in words. The results of tools and media are none.
+    pub fn last_user_text(&self) -> Option<String> {
+        let users = self.turns.iter().rev().filter(|turn| turn.role == Role::User);
+        users.map(Turn::text).find(|text| !text.trim().is_empty())
+    }
 }
 
 impl Request<'_> {
@@ -128,6 +134,12 @@ pub struct Turn<'a> {
 impl<'a> Turn<'a> {
     pub fn new(role: Role, parts: Vec<Part<'a>>) -> Self {
         Turn { role, name: None, parts }
+    }
+
+    /// Its texts, a line break between each two.
+    pub fn text(&self) -> String {
+        let texts = self.parts.iter().filter_map(|part| part.content.text());
+        texts.collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -187,6 +199,14 @@ impl Content<'_> {
                 thought.text.size() + thought.seal.as_ref().map_or(0, |seal| seal.data.len())
             }
             Content::Foreign(foreign) => foreign.json.len(),
+        }
+    }
+
+    /// The words of a text, or of a refusal to answer.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => Some(text),
+            _ => None,
         }
     }
 }

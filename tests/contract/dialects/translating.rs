@@ -32,6 +32,7 @@ pub fn outward() -> Outward {
         usage_asked: true,
         prompt_estimate: 7,
         body: Bytes::from_static(b"{\"model\":\"the-alias\"}"),
+        spent: Usage::default(),
     }
 }
 

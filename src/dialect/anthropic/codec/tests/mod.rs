@@ -85,6 +85,7 @@ fn outward() -> Outward {
         usage_asked: false,
         prompt_estimate: 12,
         body: Bytes::new(),
+        spent: Usage::default(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::Bedrock;
 use crate::dialect::canon::{Content, Losses, Part, Request, Role, Turn};
 use crate::dialect::codec::{Codec, Manner, Outward};
 use crate::dialect::quirks::Quirks;
-use crate::dialect::{DialectId, skim::strict};
+use crate::dialect::{DialectId, Usage, skim::strict};
 use crate::error::Result;
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -29,6 +29,7 @@ fn outward() -> Outward {
         usage_asked: true,
         prompt_estimate: 0,
         body: bytes::Bytes::new(),
+        spent: Usage::default(),
     }
 }
 

@@ -7,6 +7,7 @@ mod written;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::dialect::Usage;
 use crate::dialect::canon::{Event, Losses, Request};
 use crate::dialect::codec::{Codec, Frame, Manner, Outward};
 use crate::dialect::gemini::Gemini;
@@ -24,6 +25,7 @@ pub fn outward() -> Outward {
         usage_asked: true,
         prompt_estimate: 5,
         body: Bytes::new(),
+        spent: Usage::default(),
     }
 }
 

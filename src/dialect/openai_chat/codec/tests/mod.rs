@@ -30,6 +30,7 @@ fn outward() -> Outward {
         usage_asked: true,
         prompt_estimate: 0,
         body: Bytes::new(),
+        spent: Usage::default(),
     }
 }
 

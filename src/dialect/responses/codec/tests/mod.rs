@@ -24,6 +24,7 @@ fn outward(body: &str) -> Outward {
         usage_asked: true,
         prompt_estimate: 0,
         body: Bytes::from(body.to_owned()),
+        spent: Usage::default(),
     }
 }
 
