@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aisix::life::Life;
 use aisix::proxy::history::Memory;
+use aisix::proxy::vectors::Vectors;
 use aisix::proxy::{Node, Settings, World};
 use aisix::resources::{ApiKey, Model, ProviderKey, Snapshot};
 use aisix::telemetry::access_log::{AccessLog, Format};
@@ -39,6 +40,7 @@ pub fn node<U: Upstream>(vendor: &str, upstream: U) -> Node<U> {
         )),
         life: Arc::new(Life::default()),
         history: Box::new(Memory::new(1 << 20, Duration::from_secs(60))),
+        vectors: Vectors::new(1 << 20),
     }
 }
 

@@ -136,6 +136,17 @@ pub trait EventWriter: Send {
     }
 }
 
+impl dyn Codec {
+    /// What a caller asks with a body that has been proved to be JSON.
+    ///
+    /// # Errors
+    /// `BadRequest`: it has not the form its dialect documents.
+    pub fn request<'a>(&self, body: &'a [u8]) -> Result<Request<'a>> {
+        let text = std::str::from_utf8(body).map_err(|_| Error::bad_request("the body is not UTF-8"))?;
+        self.read_request(text).map_err(Wrong::into_refusal)
+    }
+}
+
 impl Wrong {
     /// The caller's request is not what its dialect documents.
     pub fn into_refusal(self) -> Error {

@@ -35,6 +35,7 @@ use crate::proxy::doors::front::Front;
 use crate::proxy::doors::listener::{self, Listener};
 use crate::proxy::doors::pingora::Door;
 use crate::proxy::doors::tls::Certificate;
+use crate::proxy::vectors::Vectors;
 use crate::resources::Secret;
 use crate::store::Store;
 use crate::store::etcd::EtcdStore;
@@ -95,6 +96,7 @@ pub fn run(config: Config, source: Source) -> Result<(), String> {
         telemetry: Arc::clone(&telemetry),
         life: Arc::clone(&life),
         history: Box::new(settings::history(&config)),
+        vectors: Vectors::new(VECTOR_BYTES),
     });
     let Opened { store, reload } = source.open(&config)?;
     let by_hand = reload.is_some();
@@ -319,3 +321,6 @@ fn access_log(config: &Config) -> Result<Option<AccessLog>, String> {
         .map_err(|error| format!("access log: {error}"))?;
     Ok(Some(log))
 }
+
+/// Memory for the vectors of semantic routers' examples: some ten thousand of the common length.
+const VECTOR_BYTES: u64 = 64 * 1024 * 1024;

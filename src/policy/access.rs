@@ -20,8 +20,12 @@ pub fn permit(caller: &Caller, requested: &Requested, source: Option<IpAddr>) ->
     if admits(&requested.model, source) {
         return Ok(());
     }
-    Err(Error::new(Kind::Forbidden, "this model may not be used from your network address")
-        .code("ip_restricted"))
+    Err(excluded())
+}
+
+/// The caller's address is none of those that a model allows.
+pub fn excluded() -> Error {
+    Error::new(Kind::Forbidden, "this model may not be used from your network address").code("ip_restricted")
 }
 
 /// May a caller at this address use the model?

@@ -33,7 +33,7 @@ pub async fn upstream<D: Downstream>(
     x: &mut Exchange,
     answer: WholeAnswer,
 ) -> Result<(), Error> {
-    x.usage = answer.usage;
+    x.usage.add(&answer.usage);
     let mut headers = answer.headers;
     if !headers.contains("content-type") {
         headers.push_static("content-type", "application/json");
@@ -108,6 +108,9 @@ pub fn own_headers(x: &Exchange, headers: &mut Headers) {
         headers.push_text("x-aisix-call-id", &x.id);
     }
     headers.push_text("x-aisix-request-id", &x.id);
+    if let Some(route) = &x.route {
+        headers.push_text("x-aisix-route", route);
+    }
     if x.tells_losses && !x.tries.losses().is_empty() {
         headers.push_text(DROPPED_FIELDS, &x.tries.losses().join(", "));
     }

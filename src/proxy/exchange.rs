@@ -47,6 +47,8 @@ pub struct Exchange {
     pub decision: Option<Box<Decision>>,
     /// The conversation the request goes on from, as far as it is kept here.
     pub history: Option<Arc<str>>,
+    /// The route of a semantic router that claimed the request.
+    pub route: Option<String>,
     pub hold: Option<Hold>,
     pub tries: Tries,
     pub usage: Usage,
@@ -61,6 +63,15 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// What became of the rest of the request, once it was answered.
     pub drained: Option<Drained>,
+}
+
+/// One request, as those see it who ask others on its behalf.
+#[derive(Clone, Copy)]
+pub struct Origin<'x> {
+    pub id: &'x str,
+    pub at: SystemTime,
+    pub world: &'x World,
+    pub history: Option<&'x str>,
 }
 
 /// What every frame of a stream adds to, kept together.
@@ -101,6 +112,7 @@ impl Exchange {
             explains: false,
             decision: None,
             history: None,
+            route: None,
             hold: None,
             tries: Tries::default(),
             usage: Usage::default(),
@@ -113,6 +125,12 @@ impl Exchange {
             request_bytes: 0,
             drained: None,
         }
+    }
+
+    /// What asks on its behalf must know, what they are noted in, and what they add to.
+    pub fn parts(&mut self) -> (Origin<'_>, &mut Tries, &mut Usage) {
+        let Exchange { id, at, world, history, tries, usage, .. } = self;
+        (Origin { id, at: *at, world, history: history.as_deref() }, tries, usage)
     }
 
     /// Remembers what stands for this request in log and metrics when no answer tells it.

@@ -2,18 +2,21 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 
+use super::asker::{Asker, Matter, attended};
+use super::course::{self, Course};
 use super::downstream::Downstream;
+use super::ensemble::{self, Panel};
 use super::exchange::Exchange;
 use super::inquiry::Inquiry;
-use super::node::{InFlight, Node, World};
+use super::node::{InFlight, Node};
 use super::routes::{Action, Found};
 use super::settle::Settling;
-use super::{answer, body, client, explain, models, relay};
+use super::{answer, body, client, explain, models, relay, semantic};
 use crate::dialect::{DialectId, Peek, responses, skim};
 use crate::error::{Error, Kind, Result};
 use crate::life::Probe;
@@ -21,7 +24,7 @@ use crate::policy::auth::{self, Caller, Credentials};
 use crate::policy::{access, cache, guardrails, limits};
 use crate::routing::{self, Plan, Requested};
 use crate::upstream::transport::Upstream;
-use crate::upstream::{self, Answer, Ask, Operation, headers};
+use crate::upstream::{self, Answer, Operation, Seat, headers};
 
 /// Serves one request to its end, whatever happens, and settles it exactly once.
 pub async fn serve<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D) {
@@ -34,15 +37,15 @@ pub async fn serve<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D) {
         Ok(Err(error)) => failed(node, down, x, error).await,
         Err(_) => {
             node.telemetry.metrics.panicked();
-            let defect = Error::new(
-                Kind::Internal,
-                "the gateway failed to serve this request; the operator's log says why",
-            );
-            failed(node, down, x, defect).await;
+            failed(node, down, x, defect()).await;
         }
     }
     x.drained = Some(down.drain().await);
     settling.settle();
+}
+
+fn defect() -> Error {
+    Error::new(Kind::Internal, "the gateway failed to serve this request; the operator's log says why")
 }
 
 /// Before the head an error is an answer; after it the only honest end is a broken one.
@@ -92,7 +95,7 @@ async fn exchange<D: Downstream, U: Upstream>(
     let address = client::address(&node.settings, down);
     access::permit(&caller, &requested, address)?;
     let inquiry = Inquiry::new(down, x, &caller, address, operation, &body);
-    let plan = routing::plan(&x.world.snapshot, &x.world.board, &requested, &inquiry, Instant::now())?;
+    let (plan, course) = course::set(&x.world, &requested, &inquiry, (operation, x.envelope, &body))?;
     let beginning = plan.decision.as_ref().and_then(|_| inquiry.beginning());
     x.decision = plan.decision.clone();
     x.tries.of(&plan, peek.stream);
@@ -104,7 +107,12 @@ async fn exchange<D: Downstream, U: Upstream>(
     if x.envelope == DialectId::Responses {
         x.history = recall_history(node, &caller, &body);
     }
-    let answered = dispatch(node, down, x, operation, &caller, &plan, &body, &peek).await;
+    let matter = Matter { operation, dialect: x.envelope, body: &body, peek: &peek, seat: Seat::Sole };
+    let answered = match course {
+        Course::Targets => dispatch(node, down, x, &caller, &plan, matter).await,
+        Course::Panel(panel) => Box::pin(ensemble(node, down, x, &caller, &panel, matter)).await,
+        Course::Meaning => Box::pin(semantic(node, down, x, &caller, &requested, matter)).await,
+    };
     if let (Ok(_), Some(beginning), Some(target)) = (&answered, beginning, x.tries.target()) {
         x.world.board.remember(&requested, beginning.hash, target, Instant::now());
     }
@@ -170,11 +178,6 @@ fn identify<D: Downstream>(down: &D, x: &mut Exchange) -> Result<Caller> {
     identified
 }
 
-/// Google's streams are events only if that is asked for.
-fn asks_for_events(query: Option<&str>) -> bool {
-    query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"))
-}
-
 fn key_in_query(query: Option<&str>) -> Option<&[u8]> {
     query?.split('&').find_map(|pair| pair.strip_prefix("key=")).map(str::as_bytes)
 }
@@ -199,75 +202,77 @@ fn resolve(x: &mut Exchange, peek: &Peek) -> Result<Requested> {
 }
 
 /// Asks the plan's targets, for as long as the caller is there.
-#[expect(clippy::too_many_arguments, reason = "the stages' outputs, each of its own type, meet here")]
 async fn dispatch<D: Downstream, U: Upstream>(
     node: &Node<U>,
     down: &mut D,
     x: &mut Exchange,
-    operation: Operation,
     caller: &Caller,
     plan: &Plan,
-    body: &Bytes,
-    peek: &Peek,
+    matter: Matter<'_>,
 ) -> Result<Answer<U::Call>> {
-    let forwarded = down.headers_where(headers::forwards);
-    let query = down.query().map(str::to_owned);
-    let (id, world) = (&x.id, &x.world);
-    let fill = |name: &str| template_value(name, id, caller, plan, world);
-    let ask = Ask {
-        operation,
-        dialect: x.envelope,
-        body,
-        peek,
-        alias: &plan.requested.alias,
-        headers: &forwarded,
-        query: query.as_deref(),
-        as_array: x.envelope == DialectId::Gemini && peek.stream && !asks_for_events(query.as_deref()),
-        history: x.history.as_deref(),
-        request_id: id,
-        created: x.at.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
-        fill: &fill,
-    };
-    let asking =
-        upstream::dispatch(&node.upstream, &world.endpoints, plan, &ask, &node.settings.policy, &mut x.tries);
-    let left = node.settings.total.map(|total| total.saturating_sub(x.began.elapsed()));
-    tokio::pin!(asking);
-    let answered = tokio::select! {
-        biased;
-        answered = &mut asking => answered,
-        () = down.gone() => return Err(Error::new(Kind::CallerGone, "the caller left before its answer began")),
-        () = relay::sleep(left) => return Err(relay::out_of_time(node.settings.total)),
-    };
+    let left = left(node, x);
+    let (origin, tries, _) = x.parts();
+    let asker = Asker::new(origin, down, caller, &plan.requested.alias, headers::forwards);
+    let fill = |name: &str| asker.value(plan, name);
+    let ask = asker.ask(matter, &fill);
+    let (endpoints, policy) = (&origin.world.endpoints, &node.settings.policy);
+    let asking = upstream::dispatch(&node.upstream, endpoints, plan, &ask, policy, tries);
+    let answered = attended(down, node.settings.total, left, asking).await?;
     answered.map_err(|failure| {
         x.hints = *failure.hints;
         failure.error
     })
 }
 
-/// Value of a `${name}` in an operator's default header.
-fn template_value(
-    name: &str,
-    request_id: &str,
+/// Asks a panel and its judge, for as long as the caller is there.
+async fn ensemble<D: Downstream, U: Upstream>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
     caller: &Caller,
-    plan: &Plan,
-    world: &World,
-) -> Option<String> {
-    let target = plan.targets.first()?;
-    match name {
-        "request.id" => Some(request_id.to_owned()),
-        "request.api_key.id" => Some(caller.key.id.clone()),
-        "request.api_key.name" => caller.key.display_name.clone(),
-        "request.api_key.team_id" => caller.key.team_id.clone(),
-        "request.api_key.user_id" => caller.key.user_id.clone(),
-        "model.id" => Some(target.model.id.clone()),
-        "model.name" => Some(target.model.display_name.clone()),
-        "provider_key.id" => target.model.provider_key_id.clone(),
-        "provider_key.name" => {
-            let key = world.snapshot.provider_key(target.model.provider_key_id.as_deref()?)?;
-            Some(key.display_name.clone())
-        }
-        _ => None,
-    }
+    panel: &Panel,
+    matter: Matter<'_>,
+) -> Result<Answer<U::Call>> {
+    let alias = x.alias.clone().unwrap_or_default();
+    let left = left(node, x);
+    let (origin, tries, usage) = x.parts();
+    let asker = Asker::new(origin, down, caller, &alias, headers::forwards_to_several);
+    let answering = ensemble::answer(node, panel, &asker, matter, tries, usage);
+    let answered = attended(down, node.settings.total, left, answering).await?;
+    answered.map_err(|failure| {
+        x.hints = failure.hints;
+        failure.error
+    })
+}
+
+/// Chooses by meaning and asks what was chosen, for as long as the caller is there.
+async fn semantic<D: Downstream, U: Upstream>(
+    node: &Node<U>,
+    down: &mut D,
+    x: &mut Exchange,
+    caller: &Caller,
+    requested: &Requested,
+    matter: Matter<'_>,
+) -> Result<Answer<U::Call>> {
+    let world = Arc::clone(&x.world);
+    let Some(row) = &requested.model.semantic else { return Err(defect()) };
+    let said = matter.dialect.codec().request(matter.body)?.last_user_text();
+    let left = left(node, x);
+    let (origin, tries, _) = x.parts();
+    let asker = Asker::own(origin, caller, &row.embedding_model);
+    let choosing = semantic::choose(node, row, &asker, said.as_deref(), tries);
+    let chosen = attended(down, node.settings.total, left, choosing).await??;
+    x.route = chosen.route.map(str::to_owned);
+    let address = client::address(&node.settings, down);
+    let inquiry = Inquiry::new(down, x, caller, address, matter.operation, matter.body);
+    let plan = course::chosen(&world, requested, &inquiry, [chosen.alias, &row.default])?;
+    x.tries.of(&plan, matter.peek.stream);
+    dispatch(node, down, x, caller, &plan, matter).await
+}
+
+/// What is left of the time for the whole exchange.
+fn left<U>(node: &Node<U>, x: &Exchange) -> Option<Duration> {
+    node.settings.total.map(|total| total.saturating_sub(x.began.elapsed()))
 }
 
 async fn list_models<D: Downstream, U: Upstream>(

@@ -4,10 +4,13 @@
 //! [`doors`] bring requests to it and know nothing of what happens to them.
 
 mod answer;
+mod asker;
 mod body;
 mod client;
+mod course;
 pub mod doors;
 pub mod downstream;
+mod ensemble;
 mod exchange;
 pub mod explain;
 pub mod history;
@@ -17,8 +20,10 @@ mod models;
 mod node;
 mod relay;
 pub mod routes;
+mod semantic;
 mod settle;
 mod tries;
+pub mod vectors;
 
 #[cfg(test)]
 mod tests;

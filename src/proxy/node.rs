@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use super::history::History;
+use super::vectors::Vectors;
 use crate::life::Life;
 use crate::resources::Snapshot;
 use crate::routing::Board;
@@ -26,6 +27,7 @@ pub struct Node<U> {
     pub telemetry: Arc<Telemetry>,
     pub life: Arc<Life>,
     pub history: Box<dyn History>,
+    pub vectors: Vectors,
 }
 
 /// One applied configuration with everything worked out from it.

@@ -38,7 +38,8 @@ pub async fn stream<D: Downstream, U, C: Call>(
         begun => begun,
     };
     let relayed = relayed.and_then(|()| complete(&call, pass.as_ref()));
-    x.usage = *pass.usage();
+    x.tries.consumed(pass.usage());
+    x.usage.add(pass.usage());
     match relayed {
         Ok(()) => {
             note_in_band_error(x, pass.as_ref());

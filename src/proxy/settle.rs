@@ -8,6 +8,7 @@ use super::downstream::Drained;
 use super::exchange::Exchange;
 use super::node::Node;
 use super::routes::{Action, Found};
+use super::tries::counts;
 use crate::dialect::DialectId;
 use crate::dialect::canon::feature::FEATURES;
 use crate::error::{Error, Kind};
@@ -75,7 +76,7 @@ fn run<U>(node: &Node<U>, mut x: Exchange) {
         api_key_id: x.caller.as_ref().map(|caller| caller.key.id.as_str()),
         auth: x.auth,
         stream: x.stream,
-        tokens: tokens(&x),
+        tokens: counts(&x.usage),
         upstream: (upstream + x.flow.waited).min(duration),
         attempts: &attempts,
         decision: x.decision.as_ref().map(ToString::to_string),
@@ -108,17 +109,6 @@ fn endpoint(found: &Found) -> &'static str {
     match found {
         Found::Route(route) | Found::WrongMethod(route) => route.path,
         Found::Unknown => "other",
-    }
-}
-
-fn tokens(x: &Exchange) -> TokenCounts {
-    TokenCounts {
-        input: x.usage.input,
-        output: x.usage.output,
-        total: x.usage.total,
-        cache_read: x.usage.cache_read,
-        cache_write: x.usage.cache_write,
-        reasoning: x.usage.reasoning,
     }
 }
 

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::downstream::{Broken, Downstream, Drained, ResponseHead};
 use super::history::Memory;
+use super::vectors::Vectors;
 use super::{Node, Settings, World, serve};
 use crate::life::Life;
 use crate::resources::{ApiKey, Model, ProviderKey, Snapshot};
@@ -162,6 +163,7 @@ impl House {
             telemetry: Arc::new(Telemetry::new(metrics, Some(writer))),
             life: Arc::new(Life::default()),
             history: Box::new(Memory::new(1 << 20, Duration::from_secs(60))),
+            vectors: Vectors::new(1 << 20),
         };
         House { node, log }
     }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use crate::dialect::Usage;
 use crate::error::{Error, Kind, Side};
 use crate::resources::model::Cooldown;
 use crate::routing::{Busy, Cause, Claim, Plan, Target, Told, Trial};
-use crate::telemetry::{Attempt, Verdict};
+use crate::telemetry::{Attempt, TokenCounts, Verdict};
 use crate::upstream::Endpoint;
 use crate::upstream::attempt::Trace;
 use crate::upstream::dispatch::Ledger;
@@ -22,7 +23,7 @@ pub struct Tries {
     /// The trial of the try that begins next.
     trial: Option<Trial>,
     /// Tries that run side by side, until they are joined to the others.
-    branches: Option<Box<[Tries; 2]>>,
+    branches: Box<[Tries]>,
     /// Are targets that are left alone for a while passed over?
     gated: bool,
     stream: bool,
@@ -138,20 +139,28 @@ impl Ledger for Tries {
         self.close(Ended::of(error, self.trace.status));
     }
 
-    fn fork(&mut self) -> [&mut Self; 2] {
+    fn fork(&mut self, parts: usize) -> &mut [Self] {
         let (gated, stream) = (self.gated, self.stream);
         let branch = || Tries { gated, stream, ..Tries::default() };
-        self.branches.insert(Box::new([branch(), branch()])).each_mut()
+        self.branches = std::iter::repeat_with(branch).take(parts).collect();
+        &mut self.branches
     }
 
     fn join(&mut self, winner: usize) {
-        let Some(branches) = self.branches.take() else { return };
-        let [one, two] = *branches;
-        let (mut won, mut lost) = if winner == 0 { (one, two) } else { (two, one) };
-        lost.close(Ended::given_up(OUTRUN));
-        self.all.extend(lost.all.drain(..));
-        self.all.extend(won.all.drain(..));
-        self.trace = won.trace;
+        let mut last = None;
+        for (index, mut branch) in std::mem::take(&mut self.branches).into_iter().enumerate() {
+            branch.join(0);
+            if index == winner {
+                last = Some(branch);
+                continue;
+            }
+            branch.close(Ended::given_up(OUTRUN));
+            self.all.extend(branch.all.drain(..));
+        }
+        if let Some(mut won) = last {
+            self.all.extend(won.all.drain(..));
+            self.trace = won.trace;
+        }
     }
 }
 
@@ -164,9 +173,7 @@ impl Tries {
 
     /// Those that had not ended have, by what ended the request.
     pub fn finish(&mut self, unfinished: Kind) {
-        for branch in self.branches.iter_mut().flat_map(|branches| branches.iter_mut()) {
-            branch.finish(unfinished);
-        }
+        self.branches.iter_mut().for_each(|branch| branch.finish(unfinished));
         self.join(0);
         self.close(Ended::with(unfinished, None));
     }
@@ -184,6 +191,13 @@ impl Tries {
     /// The target of the latest try.
     pub fn target(&self) -> Option<&Target> {
         self.all.last().map(|last| &last.target)
+    }
+
+    /// What the answer of the latest try consumed, as far as it is known now.
+    pub fn consumed(&mut self, usage: &Usage) {
+        if let Some(last) = self.all.last_mut() {
+            last.trace.usage = *usage;
+        }
     }
 
     /// What the target of the latest try could not be told.
@@ -243,7 +257,20 @@ impl Try {
             reused: self.trace.reused,
             duration,
             provider_request_id: self.trace.provider_request_id.as_deref(),
+            tokens: counts(&self.trace.usage),
         }
+    }
+}
+
+/// Usage as the record has it.
+pub fn counts(usage: &Usage) -> TokenCounts {
+    TokenCounts {
+        input: usage.input,
+        output: usage.output,
+        total: usage.total,
+        cache_read: usage.cache_read,
+        cache_write: usage.cache_write,
+        reasoning: usage.reasoning,
     }
 }
 

@@ -14,7 +14,7 @@ use super::catalog::{Catalog, Entry};
 use super::kind::{AnyRow, Kind, downcast};
 use super::provider_key::ResponseRules;
 use super::shards::Shards;
-use super::{ApiKey, Glob, KINDS, Model, ProviderKey, Resource, Shape, sha256, to_hex};
+use super::{ApiKey, Glob, KINDS, Model, ProviderKey, Resource, sha256, to_hex};
 use crate::document::{Problem, Problems};
 
 /// All rows of one generation.
@@ -269,10 +269,6 @@ impl Snapshot {
             .chain([
                 ("rate_limit on api_keys", self.api_keys().filter(|key| key.rate_limit.is_some()).count()),
                 ("rate_limit on models", models(|model| model.rate_limit.is_some())),
-                (
-                    "ensemble or semantic on models",
-                    models(|model| matches!(model.shape(), Shape::Ensemble | Shape::Semantic)),
-                ),
                 (
                     "background_model_check on models with a pattern or embeddings",
                     models(|model| {

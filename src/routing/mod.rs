@@ -14,6 +14,7 @@ mod group;
 mod hash;
 mod inquiry;
 mod plan;
+pub mod semantic;
 mod state;
 mod strategy;
 

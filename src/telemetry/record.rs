@@ -81,6 +81,8 @@ pub struct Attempt<'a> {
     pub duration: Duration,
     /// The provider's own id of the request.
     pub provider_request_id: Option<&'a str>,
+    /// What it consumed, as far as the provider told.
+    pub tokens: TokenCounts,
 }
 
 impl Record<'_> {

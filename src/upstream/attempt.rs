@@ -15,6 +15,7 @@ use super::providers::Operation;
 use super::refusal::{in_band_failure, read_refusal};
 use super::transport::{Call, Collected, Fault, FaultKind, Fields, Headers, Outgoing, Upstream};
 use crate::dialect::canon::Losses;
+use crate::dialect::ensemble::{Judge, Tuning};
 use crate::dialect::refusal::Meaning;
 use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, StreamPass, Usage};
 use crate::error::{Error, Kind, Result};
@@ -37,11 +38,23 @@ pub struct Ask<'a> {
     pub as_array: bool,
     /// The items of the conversation the request goes on from, where the gateway keeps it.
     pub history: Option<&'a str>,
+    pub seat: Seat<'a>,
     pub request_id: &'a str,
     /// Seconds since 1970 at which the request came.
     pub created: u64,
     /// Fills a `${name}` in an operator's default header.
     pub fill: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// The part that an ask has in answering its caller.
+#[derive(Clone, Copy, Debug)]
+pub enum Seat<'a> {
+    /// All of it.
+    Sole,
+    /// One answer of several, from which a judge makes one.
+    Panel(Tuning),
+    /// The judge. What it is asked is not in the body, which is the caller's.
+    Judge(&'a Judge),
 }
 
 /// Times for one try. None = no bound.
@@ -154,6 +167,8 @@ pub struct Trace {
     pub provider_request_id: Option<String>,
     /// What was left out of the request for this target.
     pub losses: Losses,
+    /// What it consumed, as far as that was told.
+    pub usage: Usage,
 }
 
 /// Runs one try. A pooled connection that turns out to be dead before a byte of the answer is replaced once
@@ -192,7 +207,9 @@ pub async fn attempt<U: Upstream>(
         }
         200..=299 => {
             let due = budgets.head.filter(|_| !ask.peek.stream).map(|budget| began + budget);
-            read_whole(call, status, &passage, ask, budgets, due).await
+            let answer = read_whole(call, status, &passage, ask, budgets, due).await?;
+            trace.usage = answer.usage;
+            Ok(Answer::Whole(Box::new(answer)))
         }
         _ => Err(read_refusal(call, status, &passage).await),
     }
@@ -298,7 +315,7 @@ async fn read_whole<C: Call>(
     ask: &Ask<'_>,
     budgets: &Budgets,
     due: Option<Instant>,
-) -> Result<Answer<C>, Failure> {
+) -> Result<WholeAnswer, Failure> {
     let mut body = Vec::with_capacity(announced(call.fields()).min(MAX_RESERVED));
     loop {
         let wait = due.or_else(|| budgets.gap.map(|gap| Instant::now() + gap));
@@ -320,7 +337,7 @@ async fn read_whole<C: Call>(
     let DialectAnswer { body, usage } = told.unwrap_or_else(|| passage.answer(&body, ask.alias))?;
     call.release().await;
     let keeps = passage.keeps();
-    Ok(Answer::Whole(Box::new(WholeAnswer { status, headers, body, usage, refused: None, keeps })))
+    Ok(WholeAnswer { status, headers, body, usage, refused: None, keeps })
 }
 
 /// Headers of an answer. One that is translated has a content type of its own, and none that speak of the dialect it

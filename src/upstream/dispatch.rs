@@ -79,8 +79,10 @@ pub trait Ledger: Send {
     fn trace(&mut self) -> &mut Trace;
     /// The try ended: `None` with an answer, else with an error.
     fn end(&mut self, error: Option<&Error>);
-    /// Parts of this ledger for tries that run side by side.
-    fn fork(&mut self) -> [&mut Self; 2];
+    /// So many parts of this ledger, for tries that run side by side.
+    fn fork(&mut self, parts: usize) -> &mut [Self]
+    where
+        Self: Sized;
     /// The tries that ran side by side are over, and what that part tells decides what the request is told of.
     fn join(&mut self, winner: usize);
 }
@@ -168,7 +170,7 @@ impl<U: Upstream> Run<'_, U> {
             return self.in_turn(targets, true, ledger).await;
         };
         let (winner, answered) = {
-            let [one, two] = ledger.fork();
+            let [one, two] = ledger.fork(2) else { return Err(no_target()) };
             let mut first = pin!(self.in_turn(slice::from_ref(first), false, one));
             match bounded(Some(after), &mut first).await {
                 Some(Err(failure)) if self.rules.onward(&failure) => (1, self.in_turn(rest, true, two).await),

@@ -11,6 +11,11 @@ pub fn forwards(name: &str) -> bool {
     !is_reserved(name) && !is_of_one_connection(name) && !is_kept(name)
 }
 
+/// May it be passed along with several requests made of the caller's one? What names that one would name them all.
+pub fn forwards_to_several(name: &str) -> bool {
+    forwards(name) && name != "idempotency-key"
+}
+
 /// Does it belong to one connection or one message, so that it must be made anew for the next? `name` in lower
 /// case.
 pub fn is_of_one_connection(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::attempt::Ask;
+use super::attempt::{Ask, Seat};
 use super::endpoint::Endpoint;
 use super::providers::Operation;
 use crate::dialect::bridge::Translated;
@@ -10,8 +10,9 @@ use crate::dialect::canon::names::Renames;
 use crate::dialect::canon::request::Member;
 use crate::dialect::canon::{Losses, Request};
 use crate::dialect::codec::{Manner, Outward};
+use crate::dialect::ensemble::Judge;
 use crate::dialect::{
-    Answer, DialectId, StreamEdits, StreamPass, Usage, anthropic, bridge, gemini, responses,
+    Answer, DialectId, StreamEdits, StreamPass, Usage, anthropic, bridge, embeddings, gemini, responses,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -21,6 +22,8 @@ pub struct Passage {
     pub dialect: DialectId,
     /// Set when the caller speaks another dialect.
     translation: Option<Translation>,
+    /// Texts are turned into vectors, in another format than OpenAI's.
+    embeds: bool,
     /// What was left out on the way to the target.
     losses: Losses,
 }
@@ -40,15 +43,26 @@ impl Passage {
     /// `BadRequest` or `Unsupported`: the target cannot do what the caller asks.
     pub fn to(endpoint: &Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Result<(Passage, Bytes)> {
         let dialect = endpoint.dialect_for(ask.dialect, ask.operation, upstream_model);
+        if let Seat::Judge(judge) = ask.seat {
+            return judged(endpoint, dialect, upstream_model, ask, judge);
+        }
+        if ask.operation == Operation::Embed && !endpoint.embeds(dialect) {
+            return Err(unsupported(dialect, "embed texts"));
+        }
         if dialect == ask.dialect {
             return Ok(spliced(endpoint, dialect, upstream_model, ask));
+        }
+        if ask.operation == Operation::Embed {
+            let body = embeddings::to_gemini(ask.body, upstream_model)?;
+            let losses = Losses::default();
+            return Ok((Passage { dialect, translation: None, embeds: true, losses }, body));
         }
         translated(endpoint, dialect, upstream_model, ask)
     }
 
     /// Do answers reach the caller in the dialect they come in?
     pub fn is_native(&self) -> bool {
-        self.translation.is_none()
+        self.translation.is_none() && !self.embeds
     }
 
     /// What was left out on the way to the target.
@@ -67,6 +81,10 @@ impl Passage {
     /// `UpstreamUnreadable`: it is none.
     pub fn answer(&self, body: &Bytes, alias: &str) -> Result<Answer> {
         match &self.translation {
+            None if self.embeds => {
+                let body = embeddings::from_gemini(body, alias)?;
+                Ok(Answer { body, usage: Usage::default() })
+            }
             None => self.dialect.dialect().splice_answer(body, alias),
             Some(it) => {
                 bridge::answer(self.dialect.codec(), it.caller.codec(), body, &it.outward, &it.renames)
@@ -115,6 +133,10 @@ fn spliced(endpoint: &Endpoint, dialect: DialectId, model: &str, ask: &Ask<'_>) 
         }
         None => dialect.dialect().splice_request(ask.body, ask.peek, model, ask_usage),
     };
+    let body = match ask.seat {
+        Seat::Panel(tuning) => tuning.write(dialect, &body),
+        _ => body,
+    };
     let mut losses = Losses::default();
     let mut body = quirks.correct(dialect, body, &mut losses);
     if quirks.knows_its_own
@@ -123,7 +145,7 @@ fn spliced(endpoint: &Endpoint, dialect: DialectId, model: &str, ask: &Ask<'_>) 
         losses.add(lost);
         body = stripped;
     }
-    (Passage { dialect, translation: None, losses }, body)
+    (Passage { dialect, translation: None, embeds: false, losses }, body)
 }
 
 fn translated(
@@ -132,14 +154,8 @@ fn translated(
     upstream_model: &str,
     ask: &Ask<'_>,
 ) -> Result<(Passage, Bytes)> {
-    if ask.operation != Operation::Generate {
-        return Err(Error::new(
-            Kind::Unsupported,
-            format!(
-                "this model is served by a provider of {}, which cannot count tokens in this form",
-                dialect.title()
-            ),
-        ));
+    if ask.operation == Operation::CountTokens {
+        return Err(unsupported(dialect, "count tokens in this form"));
     }
     // The body was proved to be JSON, and so UTF-8, when it was peeked at.
     let body = std::str::from_utf8(ask.body).map_err(|_| Error::bad_request("the body is not UTF-8"))?;
@@ -149,6 +165,9 @@ fn translated(
     let translated = bridge::request(caller.codec(), dialect.codec(), body, &manner, |request| {
         // Some dialects say it in the path.
         request.stream = ask.peek.stream;
+        if let Seat::Panel(tuning) = ask.seat {
+            tuning.set(request);
+        }
         keeps = caller == DialectId::Responses && responses::history::is_kept(request);
         let is_thread = |member: &Member<'_>| member.name == "thread" && member.value != "null";
         if caller == DialectId::Anthropic && request.rest.iter().any(is_thread) {
@@ -156,18 +175,52 @@ fn translated(
         }
         go_on(request, body, ask.history)
     })?;
+    Ok(passage(dialect, translated, ask, keeps, Usage::default()))
+}
+
+/// The judge's own request. Its answer is written anew for the caller even in the caller's dialect: it tells what the
+/// panel has consumed too.
+fn judged(
+    endpoint: &Endpoint,
+    dialect: DialectId,
+    upstream_model: &str,
+    ask: &Ask<'_>,
+    judge: &Judge,
+) -> Result<(Passage, Bytes)> {
+    let manner = Manner { model: upstream_model, ask_usage: ask.peek.stream, quirks: endpoint.quirks() };
+    let request = judge.request(upstream_model, ask.peek.stream)?;
+    let translated = bridge::written(request, dialect.codec(), &manner)?;
+    let keeps = ask.dialect == DialectId::Responses && judge.keeps;
+    Ok(passage(dialect, translated, ask, keeps, judge.spent))
+}
+
+fn passage(
+    dialect: DialectId,
+    translated: Translated,
+    ask: &Ask<'_>,
+    keeps: bool,
+    spent: Usage,
+) -> (Passage, Bytes) {
+    let Translated { body, renames, losses, prompt_estimate } = translated;
     let outward = Outward {
         alias: ask.alias.to_owned(),
         request_id: ask.request_id.to_owned(),
         created: ask.created,
         usage_asked: ask.peek.usage_asked,
-        prompt_estimate: translated.prompt_estimate,
+        prompt_estimate: prompt_estimate.saturating_add(spent.input.unwrap_or(0)),
         body: ask.body.clone(),
-        spent: Usage::default(),
+        spent,
     };
-    let Translated { body: written, renames, losses, .. } = translated;
-    let translation = Translation { caller, outward, renames, keeps };
-    Ok((Passage { dialect, translation: Some(translation), losses }, written.into()))
+    let translation = Translation { caller: ask.dialect, outward, renames, keeps };
+    (Passage { dialect, translation: Some(translation), embeds: false, losses }, body.into())
+}
+
+fn unsupported(dialect: DialectId, what: &str) -> Error {
+    let provider = dialect.title();
+    Error::new(
+        Kind::Unsupported,
+        format!("this model is served by a provider of {provider}, which cannot {what}"),
+    )
 }
 
 /// Puts the conversation that a request goes on from before its own turns.

@@ -41,6 +41,8 @@ mod crowd;
 mod disconnect;
 /// Models that an operator sets aside.
 mod drain;
+/// Several models answer, one judges.
+mod ensemble;
 /// What the caller reads when the upstream fails.
 mod errors;
 /// Resources in etcd, shared by several gateways, through everything that can happen to etcd.
@@ -87,6 +89,8 @@ mod routing;
 mod secrets;
 /// How requests and answers are cut into segments.
 mod segments;
+/// Models chosen by what a prompt is about.
+mod semantic;
 /// How streams are delivered, not only what they contain.
 mod streaming;
 mod support;

@@ -1,46 +1,65 @@
 //! The judge: one message holds the caller's request and the answers of the panel, without a name among them. Its answer
 //! is the caller's, and tells what all have consumed.
 
+use bytes::Bytes;
+
 use crate::dialect::canon::{Content, Event, Request, Role, Turn};
 use crate::dialect::codec::EventWriter;
 use crate::dialect::{DialectId, Usage};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// What a judge is asked, and for whom.
 #[derive(Clone, Debug)]
-pub struct Judge<'a> {
-    question: Request<'a>,
+pub struct Judge {
+    /// The caller's request, in its dialect.
+    dialect: DialectId,
+    caller: Bytes,
+    text: String,
     /// May the answer be kept for the caller to go on from?
     pub keeps: bool,
     /// What the panel has consumed.
     pub spent: Usage,
 }
 
-impl<'a> Judge<'a> {
+impl Judge {
     /// Fills the operator's template, or the one below, from the caller's request and the texts of the panel's answers.
-    /// What the caller says of the answer itself holds for the judge: its length, the texts that end it, its form.
-    pub fn new(template: Option<&str>, caller: &Request<'a>, answers: &[String], spent: Usage) -> Self {
+    /// `caller` has been proved to be JSON.
+    ///
+    /// # Errors
+    /// `BadRequest`: the request has not the form its dialect documents.
+    pub fn new(
+        template: Option<&str>,
+        (dialect, caller): (DialectId, &Bytes),
+        answers: &[String],
+        keeps: bool,
+        spent: Usage,
+    ) -> Result<Self> {
+        let request = dialect.codec().request(caller)?;
         let text = filled(template.unwrap_or(TEMPLATE), |name| match name {
-            "original_request" => Some(original(caller)),
+            "original_request" => Some(original(&request)),
             "labeled_candidates" => Some(labelled(answers)),
             _ => None,
         });
-        // Nobody's dialect in particular: what a target cannot do with it is left out.
-        let mut question = Request::new(DialectId::OpenAiChat);
-        question.turns.push(Turn::new(Role::User, vec![Content::Text(text.into()).into()]));
-        question.max_tokens = caller.max_tokens;
-        question.stop = caller.stop.clone();
-        question.format = caller.format.clone();
-        question.stream = caller.stream;
-        question.store = Some(false);
-        Judge { question, keeps: caller.store != Some(false), spent }
+        Ok(Judge { dialect, caller: caller.clone(), text, keeps, spent })
     }
 
-    /// The request to a model with this id.
-    pub fn request(&self, model: &str) -> Request<'a> {
-        let mut request = self.question.clone();
-        request.sampling.temperature = Some(TEMPERATURE).filter(|_| !has_its_own_temperature(model));
-        request
+    /// The request to a model with this id. What the caller says of the answer itself holds for the judge: its length,
+    /// the texts that end it, its form.
+    ///
+    /// # Errors
+    /// As [`Judge::new`].
+    pub fn request(&self, model: &str, stream: bool) -> Result<Request<'_>> {
+        let caller = self.dialect.codec().request(&self.caller)?;
+        // Nobody's dialect in particular: what a target cannot do with it is left out.
+        let mut question = Request::new(DialectId::OpenAiChat);
+        question.turns.push(Turn::new(Role::User, vec![Content::Text(self.text.as_str().into()).into()]));
+        question.max_tokens = caller.max_tokens;
+        question.stop = caller.stop;
+        question.format = caller.format;
+        question.store = Some(false);
+        question.stream = stream;
+        question.sampling.temperature = Some(TEMPERATURE).filter(|_| !has_its_own_temperature(model));
+        Ok(question)
     }
 }
 

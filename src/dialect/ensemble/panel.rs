@@ -97,12 +97,12 @@ fn rewritten(object: &str, without: &[&str], set: &[(&str, &str)]) -> Result<Byt
     let mut left = Object::new(&mut out);
     Reader::new(object).object(|name, value| {
         if !without.contains(&name) && !set.iter().any(|(other, _)| *other == name) {
-            left.raw(name, value.raw()?);
+            left.raw_of(name, value.raw()?);
         }
         Ok(())
     })?;
     for (name, json) in set {
-        left.raw(name, json);
+        left.raw_of(name, json);
     }
     drop(left);
     Ok(out.into())

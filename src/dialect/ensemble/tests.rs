@@ -147,10 +147,14 @@ fn answers_are_read_in_every_dialect_and_one_without_words_is_none() {
     }
 }
 
+fn judge(template: Option<&str>, body: &'static str, answers: &[String]) -> Judge {
+    let body = Bytes::from_static(body.as_bytes());
+    Judge::new(template, (OpenAiChat, &body), answers, true, Usage::default()).expect("a request")
+}
+
 fn asked(template: Option<&str>, body: &'static str, answers: &[&str]) -> String {
     let answers: Vec<String> = answers.iter().map(ToString::to_string).collect();
-    let judge = Judge::new(template, &request(OpenAiChat, body), &answers, Usage::default());
-    judge.request("some-model").turns[0].text()
+    judge(template, body, &answers).request("some-model", false).expect("a request").turns[0].text()
 }
 
 const CHAT: &str = r#"{"model":"board","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"What is {labeled_candidates}?"},{"type":"image_url","image_url":{"url":"https://a/b.png"}}]},{"role":"assistant","content":"Hm."},{"role":"user","content":"Well?"}],"max_tokens":77,"stop":["END"],"response_format":{"type":"json_object"}}"#;
@@ -178,10 +182,14 @@ fn a_long_answer_is_cut_between_letters() {
 
 #[test]
 fn the_judges_request_has_the_callers_bounds_and_a_low_temperature_where_the_model_takes_one() {
-    let judge = Judge::new(None, &request(OpenAiChat, CHAT), &["a".to_owned()], Usage::default());
+    let judge = judge(None, CHAT, &["a".to_owned()]);
     let write = |model: &str| {
         let manner = Manner { model, ask_usage: true, quirks: &Quirks::NONE };
-        json(&bridge::written(judge.request(model), OpenAiChat.codec(), &manner).expect("fits").body)
+        json(
+            &bridge::written(judge.request(model, true).expect("a request"), OpenAiChat.codec(), &manner)
+                .expect("fits")
+                .body,
+        )
     };
     let sent = write("gpt-4o");
     assert_eq!(

@@ -82,6 +82,7 @@ fn attempts_json(attempts: &[Attempt<'_>]) -> Vec<u8> {
                 "model": attempt.model, "provider": attempt.provider, "outcome": attempt.outcome,
                 "status": attempt.status, "reused": attempt.reused, "ms": millis(attempt.duration),
                 "provider_request_id": attempt.provider_request_id,
+                "prompt_tokens": attempt.tokens.input, "completion_tokens": attempt.tokens.output,
             })
         })
         .collect();

@@ -200,6 +200,11 @@ impl Endpoint {
         self.entry.authorize(request, &self.authority, headers).await
     }
 
+    /// Can texts be turned into vectors here, in this format?
+    pub fn embeds(&self, dialect: DialectId) -> bool {
+        self.layout != Layout::Vertex && matches!(dialect, DialectId::OpenAiChat | DialectId::Gemini)
+    }
+
     /// What this vendor does differently.
     pub fn quirks(&self) -> &'static Quirks {
         self.quirks

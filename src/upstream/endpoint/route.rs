@@ -46,6 +46,9 @@ impl Route {
 
     pub fn path(&self, dialect: DialectId, operation: Operation, model: &str, stream: bool) -> Cow<'_, str> {
         match self {
+            Route::Fixed(path) if operation == Operation::Embed => {
+                format!("{}/embeddings", path.strip_suffix(CHAT).unwrap_or(path)).into()
+            }
             Route::Fixed(path) => path.into(),
             Route::Messages { generate, .. } if operation == Operation::Generate => generate.into(),
             Route::Messages { count, .. } => count.into(),
@@ -61,7 +64,8 @@ impl Route {
                 format!("{root}/model/{}/{method}", path_segment(model)).into()
             }
             Route::Azure(root) => {
-                format!("{root}/{}/chat/completions?api-version={AZURE_VERSION}", encoded(model)).into()
+                let method = if operation == Operation::Embed { "/embeddings" } else { CHAT };
+                format!("{root}/{}{method}?api-version={AZURE_VERSION}", encoded(model)).into()
             }
             Route::Vertex(root) => vertex(root, dialect, operation, model, stream).into(),
         }
@@ -70,7 +74,7 @@ impl Route {
 
 fn plain(dialect: DialectId, root: &str) -> Route {
     match dialect {
-        DialectId::OpenAiChat => Route::Fixed(format!("{root}/chat/completions")),
+        DialectId::OpenAiChat => Route::Fixed(format!("{root}{CHAT}")),
         DialectId::Responses => Route::Fixed(format!("{root}/responses")),
         DialectId::Anthropic => Route::Messages {
             generate: format!("{root}/v1/messages"),
@@ -94,6 +98,7 @@ fn azure(dialect: DialectId, root: &str) -> Route {
 fn gemini_method(operation: Operation, stream: bool) -> &'static str {
     match (operation, stream) {
         (Operation::CountTokens, _) => "countTokens",
+        (Operation::Embed, _) => "batchEmbedContents",
         (Operation::Generate, false) => "generateContent",
         // Without it a stream is one JSON array.
         (Operation::Generate, true) => "streamGenerateContent?alt=sse",
@@ -166,6 +171,8 @@ pub fn with_query<'p>(path: Cow<'p, str>, query: &str) -> Cow<'p, str> {
     text.into()
 }
 
+/// Where chat completions are, below the root of OpenAI's API.
+const CHAT: &str = "/chat/completions";
 /// What Azure documents as its latest version with a date.
 const AZURE_VERSION: &str = "2024-10-21";
 /// `@` stands in model ids, and may stand in a path.

@@ -21,6 +21,8 @@ pub enum Operation {
     Generate,
     /// How many tokens a prompt has.
     CountTokens,
+    /// Texts as vectors, in OpenAI's format.
+    Embed,
 }
 
 /// One vendor.
