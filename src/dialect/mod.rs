@@ -25,6 +25,7 @@ pub mod responses;
 pub mod skim;
 pub mod splice;
 pub mod state;
+pub mod text;
 pub mod usage;
 
 use bytes::Bytes;

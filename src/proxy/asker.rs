@@ -15,7 +15,7 @@ use crate::policy::auth::Caller;
 use crate::routing::Plan;
 use crate::upstream::dispatch::Ledger;
 use crate::upstream::transport::{Headers, Upstream};
-use crate::upstream::{self, Answer, Ask, Failure, Operation, Seat};
+use crate::upstream::{self, Answer, Ask, Failure, Operation, Part};
 
 /// The caller as upstreams see it.
 pub struct Asker<'x> {
@@ -35,7 +35,7 @@ pub struct Matter<'m> {
     pub dialect: DialectId,
     pub body: &'m Bytes,
     pub peek: &'m Peek,
-    pub seat: Seat<'m>,
+    pub part: Part<'m>,
 }
 
 /// Fills a `${name}` in an operator's default header.
@@ -61,7 +61,7 @@ impl<'x> Asker<'x> {
 
     /// A request about this matter.
     pub fn ask<'a>(&'a self, matter: Matter<'a>, fill: &'a Fill<'a>) -> Ask<'a> {
-        let Matter { operation, dialect, body, peek, seat } = matter;
+        let Matter { operation, dialect, body, peek, part } = matter;
         let query = self.query.as_deref();
         Ask {
             operation,
@@ -73,7 +73,7 @@ impl<'x> Asker<'x> {
             query,
             as_array: dialect == DialectId::Gemini && peek.stream && !asks_for_events(query),
             history: self.origin.history,
-            seat,
+            part,
             request_id: self.origin.id,
             created: self.origin.at.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
             fill,

@@ -84,7 +84,7 @@ pub fn chosen(
 
 /// The plan that stands for a request until it is known who answers.
 fn standing_for(requested: &Requested, plan: Plan) -> Plan {
-    Plan { requested: requested.clone(), decision: None, ..plan }
+    plan.on_behalf_of(requested)
 }
 
 /// The plan of the default, or of the first other model that may answer this caller.

@@ -17,7 +17,7 @@ use crate::resources::model::{Ensemble, Panelist};
 use crate::routing::Plan;
 use crate::upstream::dispatch::Ledger as _;
 use crate::upstream::transport::Upstream;
-use crate::upstream::{Answer, Failure, Operation, Seat, WholeAnswer};
+use crate::upstream::{Answer, Failure, Operation, Part, WholeAnswer};
 
 /// An ensemble that is to answer one request.
 pub struct Panel {
@@ -90,7 +90,7 @@ pub async fn answer<U: Upstream>(
     let keeps = skim::value(matter.body, &["store"]) != Some(b"false");
     let judge = Judge::new(panel.template.as_deref(), (matter.dialect, &body), &answers, keeps, *usage)?;
     tries.of(&panel.judge, matter.peek.stream);
-    let matter = Matter { seat: Seat::Judge(&judge), ..matter };
+    let matter = Matter { part: Part::Judge(&judge), ..matter };
     asker.call(node, &panel.judge, matter, panel.patience, tries).await
 }
 
@@ -144,7 +144,7 @@ async fn consult_one<U: Upstream>(
 ) -> Result<WholeAnswer> {
     let plan = member.plan.as_ref().map_err(Clone::clone)?;
     ledger.of(plan, false);
-    let matter = Matter { seat: Seat::Panel(member.tuning), ..matter };
+    let matter = Matter { part: Part::Panel(member.tuning), ..matter };
     match asker.call(node, plan, matter, patience, ledger).await {
         Ok(Answer::Whole(whole)) => match whole.refused {
             Some(error) => Err(error),

@@ -24,7 +24,7 @@ use crate::policy::auth::{self, Caller, Credentials};
 use crate::policy::{access, cache, guardrails, limits};
 use crate::routing::{self, Plan, Requested};
 use crate::upstream::transport::Upstream;
-use crate::upstream::{self, Answer, Operation, Seat, headers};
+use crate::upstream::{self, Answer, Operation, Part, headers};
 
 /// Serves one request to its end, whatever happens, and settles it exactly once.
 pub async fn serve<D: Downstream, U: Upstream>(node: &Node<U>, down: &mut D) {
@@ -107,7 +107,7 @@ async fn exchange<D: Downstream, U: Upstream>(
     if x.envelope == DialectId::Responses {
         x.history = recall_history(node, &caller, &body);
     }
-    let matter = Matter { operation, dialect: x.envelope, body: &body, peek: &peek, seat: Seat::Sole };
+    let matter = Matter { operation, dialect: x.envelope, body: &body, peek: &peek, part: Part::Sole };
     let answered = match course {
         Course::Targets => dispatch(node, down, x, &caller, &plan, matter).await,
         Course::Panel(panel) => Box::pin(ensemble(node, down, x, &caller, &panel, matter)).await,
@@ -240,7 +240,7 @@ async fn ensemble<D: Downstream, U: Upstream>(
     let answering = ensemble::answer(node, panel, &asker, matter, tries, usage);
     let answered = attended(down, node.settings.total, left, answering).await?;
     answered.map_err(|failure| {
-        x.hints = failure.hints;
+        x.hints = *failure.hints;
         failure.error
     })
 }

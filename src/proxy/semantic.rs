@@ -6,13 +6,13 @@ use super::asker::{Asker, Matter};
 use super::node::Node;
 use super::tries::Tries;
 use super::vectors::space;
-use crate::dialect::{DialectId, embeddings};
+use crate::dialect::{DialectId, embeddings, text};
 use crate::error::{Error, Kind, Result};
 use crate::resources::model::{OnEmbeddingFailure, Semantic};
 use crate::routing::semantic::{Vector, claims, examples, fitted};
 use crate::routing::{self, Plan};
 use crate::upstream::transport::Upstream;
-use crate::upstream::{Answer, Operation, Seat};
+use crate::upstream::{Answer, Operation, Part};
 
 /// The alias that is to answer.
 pub struct Choice<'s> {
@@ -35,7 +35,7 @@ pub async fn choose<'s, U: Upstream>(
 ) -> Result<Choice<'s>> {
     let default = Choice { alias: &semantic.default, route: None };
     let Some(said) = said else { return Ok(default) };
-    let beginning = &said[..said.floor_char_boundary(LONGEST_PROMPT)];
+    let beginning = text::beginning(said, LONGEST_PROMPT);
     let embedded = match plan(asker, semantic) {
         Ok(plan) => embed(node, semantic, &plan, asker, beginning, tries).await,
         Err(error) => Err(error),
@@ -98,8 +98,8 @@ async fn ask<U: Upstream>(
     tries: &mut Tries,
 ) -> Result<Vec<Vec<f32>>> {
     let (body, peek) = embeddings::request(&plan.requested.alias, texts);
-    let (operation, dialect, seat) = (Operation::Embed, DialectId::OpenAiChat, Seat::Sole);
-    let matter = Matter { operation, dialect, body: &body, peek: &peek, seat };
+    let (operation, dialect, part) = (Operation::Embed, DialectId::OpenAiChat, Part::Sole);
+    let matter = Matter { operation, dialect, body: &body, peek: &peek, part };
     tries.of(plan, false);
     let answered = asker.call(node, plan, matter, patience, tries).await.map_err(|failure| failure.error)?;
     match answered {

@@ -18,10 +18,10 @@ use crate::life::Life;
 use crate::resources::{ApiKey, Model, ProviderKey, Snapshot};
 use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::{Metrics, Telemetry};
+use crate::upstream::Policy;
 use crate::upstream::transport::Headers;
 use crate::upstream::transport::memory::{Fate, MemoryUpstream, Script, Step};
 use crate::upstream::transport::tls::TlsIdentity;
-use crate::upstream::Policy;
 
 /// A caller in memory.
 struct Caller {

@@ -70,6 +70,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same targets, for a request that asked for another alias, which leads to the one of this plan.
+    #[must_use]
+    pub fn on_behalf_of(self, requested: &Requested) -> Self {
+        Plan { requested: requested.clone(), decision: None, ..self }
+    }
+
     /// Is the conversation another target's, so that what is bound to an account in it means nothing to this one?
     pub fn has_moved_to(&self, target: &Target) -> bool {
         self.owner.is_some_and(|owner| owner != print(&target.model.id, &target.upstream_model))

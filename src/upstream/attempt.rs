@@ -38,7 +38,7 @@ pub struct Ask<'a> {
     pub as_array: bool,
     /// The items of the conversation the request goes on from, where the gateway keeps it.
     pub history: Option<&'a str>,
-    pub seat: Seat<'a>,
+    pub part: Part<'a>,
     pub request_id: &'a str,
     /// Seconds since 1970 at which the request came.
     pub created: u64,
@@ -48,7 +48,7 @@ pub struct Ask<'a> {
 
 /// The part that an ask has in answering its caller.
 #[derive(Clone, Copy, Debug)]
-pub enum Seat<'a> {
+pub enum Part<'a> {
     /// All of it.
     Sole,
     /// One answer of several, from which a judge makes one.

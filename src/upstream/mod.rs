@@ -17,7 +17,7 @@ pub mod resolve;
 mod retry;
 pub mod transport;
 
-pub use attempt::{Answer, Ask, Failure, Seat, StreamAnswer, WholeAnswer};
+pub use attempt::{Answer, Ask, Failure, Part, StreamAnswer, WholeAnswer};
 pub use credential::Fetches;
 pub use dispatch::{Policy, dispatch};
 pub use endpoint::{Endpoint, Endpoints};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::attempt::{Ask, Seat};
+use super::attempt::{Ask, Part};
 use super::endpoint::Endpoint;
 use super::providers::Operation;
 use crate::dialect::bridge::Translated;
@@ -43,7 +43,7 @@ impl Passage {
     /// `BadRequest` or `Unsupported`: the target cannot do what the caller asks.
     pub fn to(endpoint: &Endpoint, upstream_model: &str, ask: &Ask<'_>) -> Result<(Passage, Bytes)> {
         let dialect = endpoint.dialect_for(ask.dialect, ask.operation, upstream_model);
-        if let Seat::Judge(judge) = ask.seat {
+        if let Part::Judge(judge) = ask.part {
             return judged(endpoint, dialect, upstream_model, ask, judge);
         }
         if ask.operation == Operation::Embed && !endpoint.embeds(dialect) {
@@ -133,8 +133,8 @@ fn spliced(endpoint: &Endpoint, dialect: DialectId, model: &str, ask: &Ask<'_>) 
         }
         None => dialect.dialect().splice_request(ask.body, ask.peek, model, ask_usage),
     };
-    let body = match ask.seat {
-        Seat::Panel(tuning) => tuning.write(dialect, &body),
+    let body = match ask.part {
+        Part::Panel(tuning) => tuning.write(dialect, &body),
         _ => body,
     };
     let mut losses = Losses::default();
@@ -165,7 +165,7 @@ fn translated(
     let translated = bridge::request(caller.codec(), dialect.codec(), body, &manner, |request| {
         // Some dialects say it in the path.
         request.stream = ask.peek.stream;
-        if let Seat::Panel(tuning) = ask.seat {
+        if let Part::Panel(tuning) = ask.part {
             tuning.set(request);
         }
         keeps = caller == DialectId::Responses && responses::history::is_kept(request);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attempt::{Answer, Ask, Budgets, Trace, attempt};
+use super::attempt::{Answer, Ask, Budgets, Part, Trace, attempt};
 use super::endpoint::{Endpoint, Endpoints};
 use super::providers::Operation;
 use super::transport::{Headers, Upstream};
@@ -66,6 +66,7 @@ async fn ask<U: Upstream>(
         query: None,
         as_array: false,
         history: None,
+        part: Part::Sole,
         request_id,
         created: 0,
         fill: &|_| None,

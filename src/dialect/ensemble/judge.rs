@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::dialect::canon::{Content, Event, Request, Role, Turn};
 use crate::dialect::codec::EventWriter;
+use crate::dialect::text::beginning;
 use crate::dialect::{DialectId, Usage};
 use crate::error::{Error, Result};
 
@@ -153,11 +154,9 @@ fn original(request: &Request<'_>) -> String {
 
 fn told(content: &Content<'_>) -> Option<String> {
     match content {
-        Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => {
-            Some(text.clone().into_owned())
-        }
+        Content::Text(text) | Content::Cited(text, _) | Content::Refusal(text) => Some(text.to_string()),
         Content::Media(media) => Some(format!("[{:?}]", media.kind).to_ascii_lowercase()),
-        Content::ToolCall(call) => Some(format!("[call of {}: {}]", call.name, call.arguments)),
+        Content::ToolCall(call) => Some(format!("[call of {}: {}]", call.name, &*call.arguments)),
         Content::ToolResult(result) => {
             let said: Vec<String> = result.parts.iter().filter_map(|part| told(&part.content)).collect();
             Some(format!("[result: {}{}]", said.join("\n"), result.json.unwrap_or_default()))
@@ -175,7 +174,7 @@ fn labelled(answers: &[String]) -> String {
 fn cut(answer: &str) -> String {
     match answer.len() <= LONGEST_ANSWER {
         true => answer.to_owned(),
-        false => format!("{}…", &answer[..answer.floor_char_boundary(LONGEST_ANSWER)]),
+        false => format!("{}…", beginning(answer, LONGEST_ANSWER)),
     }
 }
 

@@ -276,9 +276,9 @@ fn a_streams_last_usage_tells_what_all_have_consumed() {
             let frames = text
                 .lines()
                 .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
-            let last = frames
-                .filter_map(|frame| frame.pointer(at).filter(|usage| usage.is_object()).cloned())
-                .last();
+            let mut usages =
+                frames.filter_map(|frame| frame.pointer(at).filter(|usage| usage.is_object()).cloned());
+            let last = usages.next_back();
             assert_eq!(
                 told(dialect, &last.unwrap_or_else(|| panic!("{text}"))),
                 expected,
