@@ -41,6 +41,10 @@ pub struct ApiKey {
     #[serde(default)]
     pub mcp_rate_limits: BTreeMap<String, McpRateLimit>,
     pub rate_limit: Option<RateLimit>,
+    /// Place in the queue of a fleet whose servers are all busy: higher ones go first.
+    #[serde(default)]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
     /// Refused with 401 while true.
     #[serde(default)]
     pub disabled: bool,

@@ -63,7 +63,7 @@ pub use observability_exporter::ObservabilityExporter;
 pub use oidc_provider::OidcProvider;
 pub use page::{Member, Table, reference_page};
 pub use passthrough_route::PassthroughRoute;
-pub use provider_key::{Adapter, ProviderKey};
+pub use provider_key::{Adapter, FleetRules, FleetStrategy, LoadKind, LoadRules, ProviderKey, QueueRules};
 pub use rate_limit::RateLimit;
 pub use rate_limit_policy::RateLimitPolicy;
 pub use snapshot::{Change, Match, Snapshot, SnapshotBuilder};

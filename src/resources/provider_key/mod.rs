@@ -1,5 +1,6 @@
 //! How to reach an upstream account: credential, address, and what to change on the way.
 
+mod fleet;
 mod rules;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use super::kind::Resource;
 use super::pairs;
 use super::reference::Names;
 use crate::document::{Fault, Secret};
+pub use fleet::{FleetRules, FleetStrategy, LoadKind, LoadRules, QueueRules};
 
 /// Credential and connection settings of one upstream account.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -40,6 +42,13 @@ pub struct ProviderKey {
     #[serde(default, deserialize_with = "filled")]
     #[schemars(with = "Option<String>")]
     pub api_base: Option<String>,
+    /// Several servers that are alike, each as in `api_base`, which does not stand beside them. A request goes to one of
+    /// them, as `fleet` says.
+    #[serde(default)]
+    pub replicas: Vec<String>,
+    /// How requests are spread over `replicas`, or over the addresses of one name. None = as if empty where there are
+    /// several replicas.
+    pub fleet: Option<FleetRules>,
     /// Header names (lower case) removed before a request is tunnelled.
     #[serde(default = "credential_headers", deserialize_with = "pairs::lower_case_list")]
     #[schemars(with = "Vec<String>")]

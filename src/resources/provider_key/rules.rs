@@ -15,6 +15,14 @@ impl ProviderKey {
         let mut rules = Rules::default();
         rules.try_at("api_key", self.sendable());
         rules.try_at("api_base", self.api_base.as_deref().map_or(Ok(()), web_root));
+        for (index, replica) in self.replicas.iter().enumerate() {
+            rules.try_at(format!("replicas[{index}]"), web_root(replica));
+        }
+        let alone = self.replicas.is_empty() || self.api_base.is_none();
+        rules.check(alone, "replicas", "cannot stand beside api_base: list it among them");
+        if let Some(fleet) = &self.fleet {
+            fleet.check(&mut rules, self);
+        }
         for (index, name) in self.strip_headers.iter().enumerate() {
             rules.check(header::is_name(name), format!("strip_headers[{index}]"), NOT_A_NAME);
         }
