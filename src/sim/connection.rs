@@ -72,6 +72,9 @@ impl Connection {
             let end = self.at + head.len + body.len;
             let in_place = self.input.get(self.at + head.len..end).unwrap_or_default();
             let bytes = body.decoded.as_deref().unwrap_or(in_place);
+            if let Some(cache) = self.shared.cache.as_ref().filter(|_| head.route.reads_prompt()) {
+                head.script.ttft += cache.wait(bytes, std::time::Instant::now());
+            }
             let plan = Plan::of(&mut head, bytes);
             let ending =
                 Exchange { wire: &mut self.wire, shared: &self.shared, head: &head }.perform(plan).await?;

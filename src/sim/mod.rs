@@ -25,6 +25,7 @@ mod access;
 mod answer;
 mod anthropic;
 mod bedrock;
+mod cache;
 mod call;
 mod connection;
 mod gemini;

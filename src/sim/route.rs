@@ -102,6 +102,11 @@ impl Route {
         }
     }
 
+    /// Does a model work on the prompt, and not only count it?
+    pub(super) fn reads_prompt(&self) -> bool {
+        self.is_call() && !matches!(self, Route::CountTokens | Route::GeminiCount)
+    }
+
     fn is_call(&self) -> bool {
         !matches!(self, Route::Token | Route::Models | Route::Model(_) | Route::Live | Route::Unknown)
     }

@@ -18,6 +18,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::cache::Cache;
 use super::connection;
 use super::settings::Settings;
 
@@ -86,11 +87,15 @@ pub(super) struct Shared {
     /// Content frames of all streams so far; one for all the choices of an answer.
     pub(super) frames: AtomicU64,
     calls: AtomicU64,
+    /// None where prompts take no time.
+    pub(super) cache: Option<Cache>,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings) -> Shared {
-        Shared { settings, frames: AtomicU64::new(0), calls: AtomicU64::new(0) }
+        let timed = !settings.block_time.is_zero();
+        let cache = timed.then(|| Cache::new(settings.kept_blocks as usize, settings.block_time));
+        Shared { settings, frames: AtomicU64::new(0), calls: AtomicU64::new(0), cache }
     }
 
     /// The number of the model call that has just arrived, from 1.

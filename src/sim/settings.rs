@@ -54,6 +54,15 @@ pub struct Settings {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub malformed_every: u64,
 
+    /// Time to work out each block of 64 bytes (16 tokens) of a prompt before its first token, unless the block is kept
+    /// from a prompt that began so; e.g. 500us. Prompts are worked out one after the other
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    pub block_time: Duration,
+
+    /// Blocks of prompts that are kept; the one that was not used for longest gives way
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_KEPT_BLOCKS)]
+    pub kept_blocks: u32,
+
     /// Print the calls and content frames of each second to stderr
     #[arg(long)]
     pub report: bool,
@@ -73,6 +82,8 @@ impl Default for Settings {
             stall_every: 0,
             hangup_every: 0,
             malformed_every: 0,
+            block_time: Duration::ZERO,
+            kept_blocks: DEFAULT_KEPT_BLOCKS,
             report: false,
         }
     }
@@ -97,6 +108,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 const DEFAULT_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4010);
 const DEFAULT_TOKENS: u32 = 16;
+/// 65,536 tokens.
+const DEFAULT_KEPT_BLOCKS: u32 = 4096;
 
 #[cfg(test)]
 mod tests {
