@@ -43,6 +43,7 @@ pub enum Kind {
     UpstreamTimeout,
     NoProvider,
     NoTarget,
+    Saturated,
     Draining,
 }
 
@@ -101,6 +102,7 @@ pub static ROWS: &[Row] = {
         row(UpstreamTimeout, "upstream_timeout", 504, "timeout", Upstream, true),
         row(NoProvider, "no_provider", 503, "provider_unavailable", Gateway, false),
         row(NoTarget, "no_target", 503, "all_candidates_unavailable", Gateway, false),
+        row(Saturated, "saturated", 429, "rate_limit_exceeded", Gateway, true),
         row(Draining, "draining", 503, "overloaded", Gateway, false),
     ]
 };

@@ -4,6 +4,7 @@ mod applier;
 mod banner;
 mod data;
 mod explain;
+mod fleets;
 #[cfg(target_os = "linux")]
 mod pages;
 mod probes;
@@ -233,14 +234,16 @@ fn add_services(
     }
 }
 
-/// What a scrape asks other rooms for: lines the access log gave up, and how fetching tokens went.
+/// What a scrape asks other rooms for: lines the access log gave up, how fetching tokens went, and how fleets are.
 fn catch_up(node: &Arc<Gateway>, log_drops: Option<Arc<AtomicU64>>) -> Box<dyn Fn(&Metrics) + Send + Sync> {
     let fetches = node.world.load().endpoints.token_fetches();
+    let fleets = fleets::states(node);
     Box::new(move |metrics| {
         if let Some(drops) = &log_drops {
             metrics.log_drops(drops.load(Ordering::Relaxed));
         }
         metrics.credential_refreshes(fetches.totals());
+        metrics.fleets(&fleets());
     })
 }
 

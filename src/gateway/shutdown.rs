@@ -11,7 +11,7 @@ use pingora_core::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::banner::Banner;
-use super::{Certificates, Gateway};
+use super::{Certificates, Gateway, fleets};
 use crate::config::Shutdown;
 use crate::life::Life;
 use crate::store::file::Reload;
@@ -23,6 +23,7 @@ pub struct Signals {
     budget: Option<Duration>,
     banner: Banner,
     life: Arc<Life>,
+    node: Arc<Gateway>,
     /// Where somebody has to say when resources are to be read again.
     resources: Option<Reload>,
     certificates: Certificates,
@@ -32,7 +33,7 @@ impl Signals {
     pub fn new(
         shutdown: &Shutdown,
         banner: Banner,
-        node: &Gateway,
+        node: &Arc<Gateway>,
         resources: Option<Reload>,
         certificates: Certificates,
     ) -> Self {
@@ -41,6 +42,7 @@ impl Signals {
             budget: shutdown.stream_budget(),
             banner,
             life: Arc::clone(&node.life),
+            node: Arc::clone(node),
             resources,
             certificates,
         }
@@ -94,13 +96,17 @@ impl ShutdownSignalWatch for Signals {
         self.banner.print();
         #[cfg(target_os = "linux")]
         super::pages::give_back();
+        // Here, and in no thread of its own: it has little to do, and ends when the drain begins.
+        let mut fleets = Box::pin(fleets::watch(&self.node));
         loop {
             tokio::select! {
+                never = &mut fleets => match never {},
                 _ = hangup.recv() => self.reload(),
                 _ = interrupt.recv() => return ShutdownSignal::FastShutdown,
                 _ = terminate.recv() => break,
             }
         }
+        drop(fleets);
         self.drain_or(&mut terminate, &mut interrupt).await
     }
 }

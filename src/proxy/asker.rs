@@ -75,6 +75,7 @@ impl<'x> Asker<'x> {
             history: self.origin.history,
             part,
             request_id: self.origin.id,
+            priority: self.caller.key.priority,
             created: self.origin.at.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()),
             fill,
         }

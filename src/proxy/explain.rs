@@ -101,7 +101,8 @@ fn told_of(world: &World, plan: &Plan, health: &dyn Fn(&str) -> Value, told: &mu
         let mut shown = health(&target.model.display_name);
         shown["upstream_model"] = (*target.upstream_model).into();
         match world.endpoints.of(&target.model) {
-            Ok(endpoint) => {
+            Ok(servers) => {
+                let endpoint = servers.face();
                 shown["provider"] = endpoint.provider.as_str().into();
                 shown["provider_key_id"] = endpoint.provider_key_id.as_str().into();
             }

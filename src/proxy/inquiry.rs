@@ -110,10 +110,10 @@ impl<H: Head> routing::Inquiry for Inquiry<'_, H> {
     }
 
     fn serves(&self, model: &Model) -> bool {
-        let Ok(endpoint) = self.endpoints.of(model) else { return true };
+        let Ok(servers) = self.endpoints.of(model) else { return true };
         let upstream_model = model.upstream_model(None);
         self.operation == Operation::Generate
-            || endpoint.dialect_for(self.dialect, self.operation, &upstream_model) == self.dialect
+            || servers.face().dialect_for(self.dialect, self.operation, &upstream_model) == self.dialect
     }
 
     fn prompt_cache_key(&self) -> Option<Cow<'_, str>> {

@@ -28,7 +28,10 @@ pub async fn stream<D: Downstream, U, C: Call>(
     x: &mut Exchange,
     answer: StreamAnswer<C>,
 ) -> Option<String> {
-    let StreamAnswer { status, headers, mut call, mut pass, first, ended, gap, comments, keeps } = answer;
+    let StreamAnswer { status, headers, mut call, mut pass, first, ended, gap, comments, keeps, seat } =
+        answer;
+    // Until the end of the stream, whatever the end.
+    let _seat = seat;
     let heartbeat = node.settings.heartbeat.filter(|_| comments);
     let times = Times { heartbeat, gap, total: node.settings.total };
     x.answered(status);

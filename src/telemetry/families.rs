@@ -38,6 +38,7 @@ const USAGE: &[&str] =
 /// Usage labels are the first ones of a request's.
 pub(super) const USAGE_LABELS: usize = USAGE.len();
 const LATENCY: &[&str] = &["endpoint", "model", "provider", "status", "streaming"];
+const FLEET: &[&str] = &["provider_key_id"];
 const DEPLOYMENT: &[&str] = &["provider", "model", "upstream_model", "provider_key_id"];
 
 const E2E: &[f64] =
@@ -80,6 +81,11 @@ pub(super) const DEPLOYMENT_IN_FLIGHT: usize = 30;
 pub(super) const DEPLOYMENT_DRAINED: usize = 31;
 pub(super) const DEPLOYMENT_UNWELL: usize = 32;
 pub(super) const COOLED_DOWN: usize = 33;
+pub(super) const FLEET_SERVERS: usize = 34;
+pub(super) const FLEET_OUT: usize = 35;
+pub(super) const FLEET_OUTSTANDING: usize = 36;
+pub(super) const FLEET_WAITING: usize = 37;
+pub(super) const FLEET_SHED: usize = 38;
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
@@ -228,6 +234,31 @@ pub static FAMILIES: &[Family] = &[
         Counter,
         DEPLOYMENT,
         "Times the circuit of a model was opened.",
+    ),
+    family("aisix_fleet_servers", Gauge, FLEET, "Servers behind a provider key that has several."),
+    family(
+        "aisix_fleet_unreachable_servers",
+        Gauge,
+        FLEET,
+        "Those of them that are left out for now because they could not be reached.",
+    ),
+    family(
+        "aisix_fleet_outstanding_requests",
+        Gauge,
+        FLEET,
+        "Requests that they have from this gateway; a stream counts to its last byte.",
+    ),
+    family(
+        "aisix_fleet_waiting_requests",
+        Gauge,
+        FLEET,
+        "Requests that wait because each of them has all it may have.",
+    ),
+    family(
+        "aisix_fleet_shed_requests_total",
+        Counter,
+        FLEET,
+        "Tries given up because each of them had all it may have, and nothing came free in time.",
     ),
 ];
 

@@ -1,6 +1,6 @@
 //! Prometheus series, registered from [`FAMILIES`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -53,6 +53,18 @@ pub struct Deployment<'a> {
     pub opened: u64,
 }
 
+/// How the servers of one provider key are, where it has several.
+#[derive(Clone, Debug)]
+pub struct FleetState {
+    pub provider_key_id: String,
+    pub servers: u64,
+    /// Left out because they could not be reached.
+    pub out: u64,
+    /// Requests that they have, and that wait for one of them.
+    pub outstanding: u64,
+    pub waiting: u64,
+}
+
 /// All series of this process.
 pub struct Metrics {
     registry: Registry,
@@ -61,6 +73,8 @@ pub struct Metrics {
     totals: Mutex<()>,
     /// The labels of the models shown last, so that those that are gone can be taken away.
     deployments: Mutex<HashSet<[String; 4]>>,
+    /// Provider keys whose servers were told of last.
+    fleets: Mutex<BTreeSet<String>>,
     streaks: Streaks,
     /// Tells several instances of one process apart.
     identity: u64,
@@ -81,6 +95,7 @@ impl Metrics {
             series,
             totals: Mutex::new(()),
             deployments: Mutex::default(),
+            fleets: Mutex::default(),
             streaks: Streaks::default(),
             identity,
         })
@@ -108,6 +123,9 @@ impl Metrics {
         }
         for (_, field) in record.dropped {
             self.counter(families::DROPPED_FIELDS, &[record.endpoint, model_label(record), field], 1);
+        }
+        for attempt in record.attempts.iter().filter(|attempt| attempt.outcome == SATURATED) {
+            self.counter(families::FLEET_SHED, &[attempt.provider_key_id], 1);
         }
         let all_but_last = record.attempts.len().saturating_sub(1);
         for attempt in record.attempts.iter().take(all_but_last) {
@@ -233,6 +251,30 @@ impl Metrics {
     /// An active probe has ended.
     pub fn checked(&self, model: &str, result: &'static str) {
         self.counter(families::MODEL_CHECKS, &[model, result], 1);
+    }
+
+    /// Brings what is told of servers up to how they are. Provider keys that have none any more are told of no longer.
+    pub fn fleets(&self, states: &[FleetState]) {
+        let mut sums = BTreeMap::<&str, [u64; 4]>::new();
+        for state in states {
+            // Models of two vendor labels share a key, and each label has its own fleet.
+            let sum = sums.entry(&state.provider_key_id).or_default();
+            let own = [state.servers, state.out, state.outstanding, state.waiting];
+            sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        let now: BTreeSet<String> = sums.keys().map(|id| (*id).to_owned()).collect();
+        let Ok(mut told) = self.fleets.lock() else { return };
+        for (index, family) in FLEET_GAUGES.iter().enumerate() {
+            let Some(Series::Gauges(gauges)) = self.series.get(*family) else { continue };
+            for (id, sum) in &sums {
+                gauges.with_label_values(&[*id]).set(i64::try_from(sum[index]).unwrap_or(i64::MAX));
+            }
+            for gone in told.difference(&now) {
+                // It may not be there, which is what is wanted.
+                let _ = gauges.remove_label_values(&[gone.as_str()]);
+            }
+        }
+        *told = now;
     }
 
     /// Brings a counter that is kept elsewhere up to its total.
@@ -411,6 +453,12 @@ const DEPLOYMENT_GAUGES: [usize; 4] = [
     families::DEPLOYMENT_DRAINED,
     families::DEPLOYMENT_UNWELL,
 ];
+
+/// In the order of their numbers in a [`FleetState`].
+const FLEET_GAUGES: [usize; 4] =
+    [families::FLEET_SERVERS, families::FLEET_OUT, families::FLEET_OUTSTANDING, families::FLEET_WAITING];
+/// Outcome of a try for which no server had room.
+const SATURATED: &str = "saturated";
 /// Label value of what is missing.
 const UNKNOWN: &str = "unknown";
 
@@ -429,6 +477,7 @@ mod tests {
             (families::ATTEMPTS_FAILED, "aisix_deployment_failure_responses_total"),
             (families::CONFIG_LAST_OK, "aisix_config_last_reload_successful"),
             (families::PANICS, "aisix_panics_total"),
+            (families::FLEET_SHED, "aisix_fleet_shed_requests_total"),
             (families::BODY_LIMIT, "aisix_proxy_request_body_limit_rejections_total"),
             (families::FALLBACKS, "aisix_routing_fallbacks_total"),
             (families::DEPLOYMENT_STATE, "aisix_deployment_state"),

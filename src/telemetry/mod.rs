@@ -9,7 +9,7 @@ mod record;
 mod streaks;
 
 pub use families::{FAMILIES, Family, FamilyKind, reference_page};
-pub use metrics::{Configuration, Deployment, Metrics};
+pub use metrics::{Configuration, Deployment, FleetState, Metrics};
 pub use record::{Attempt, Record, TokenCounts};
 pub use streaks::Verdict;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::endpoint::Endpoint;
+use super::fleet::Seat;
 use super::headers;
 use super::outgoing::outgoing;
 use super::passage::Passage;
@@ -40,6 +41,8 @@ pub struct Ask<'a> {
     pub history: Option<&'a str>,
     pub part: Part<'a>,
     pub request_id: &'a str,
+    /// Place among those who wait for one of several servers: higher ones go first.
+    pub priority: i32,
     /// Seconds since 1970 at which the request came.
     pub created: u64,
     /// Fills a `${name}` in an operator's default header.
@@ -109,6 +112,8 @@ pub struct StreamAnswer<C> {
     pub comments: bool,
     /// As [`WholeAnswer::keeps`].
     pub keeps: bool,
+    /// Held until the stream has ended, where the target is one of several servers.
+    pub seat: Option<Seat>,
 }
 
 /// A try that gave no answer.
@@ -119,6 +124,8 @@ pub struct Failure {
     pub hints: Box<Headers>,
     /// Did time run out?
     pub timed_out: bool,
+    /// Was there no connection, so that nothing of the request has left?
+    pub unreached: bool,
     /// Cannot this target do what the caller asks?
     pub cannot: bool,
     /// Status with which the upstream refused, in its head or in-band.
@@ -150,6 +157,7 @@ impl From<Error> for Failure {
             error,
             hints: Box::default(),
             timed_out: false,
+            unreached: false,
             cannot: false,
             refused_with: None,
             meaning: None,
@@ -165,6 +173,8 @@ pub struct Trace {
     pub status: Option<u16>,
     pub reused: bool,
     pub provider_request_id: Option<String>,
+    /// Why it went to one of several servers and no other, in a word; see [`Seat::why`].
+    pub picked: &'static str,
     /// What was left out of the request for this target.
     pub losses: Losses,
     /// What it consumed, as far as that was told.
@@ -304,6 +314,7 @@ async fn begin_stream<C: Call>(
         gap: budgets.gap,
         comments: !ask.as_array,
         keeps: passage.keeps(),
+        seat: None,
     })))
 }
 
@@ -375,14 +386,16 @@ fn provider_request_id(fields: Fields<'_>) -> Option<String> {
 }
 
 fn connect_failure(fault: Fault, budgets: &Budgets) -> Failure {
-    match fault.kind {
+    let mut failure = match fault.kind {
         FaultKind::ConnectTimeout => {
             let mut failure = timed_out(budgets.connect);
             failure.error = failure.error.because(fault.cause);
             failure
         }
         _ => fault_failure(&fault),
-    }
+    };
+    failure.unreached = true;
+    failure
 }
 
 fn fault_failure(fault: &Fault) -> Failure {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attempt::{Answer, Ask, Budgets, Failure, Trace, attempt, bounded, timed_out};
+use super::attempt::{Answer, Ask, Budgets, Failure, Trace, bounded, timed_out};
 use super::endpoint::{Endpoint, Endpoints};
+use super::fleet::Servers;
 use super::retry::{Rules, backoff};
 use super::transport::Upstream;
 use crate::dialect::Peek;
@@ -141,7 +142,7 @@ impl<U: Upstream> Run<'_, U> {
         for (index, target) in targets.iter().enumerate() {
             let is_last = whole && index + 1 == targets.len();
             let failure = match self.reach(target, is_last && last.is_none(), ledger) {
-                Ok(endpoint) => match self.try_target(endpoint, target, is_last, ledger).await {
+                Ok(servers) => match self.try_target(servers, target, is_last, ledger).await {
                     Ok(answer) => return Ok(answer),
                     Err(failure) => failure,
                 },
@@ -202,15 +203,15 @@ impl<U: Upstream> Run<'_, U> {
     }
 
     /// Where a target is, if it may be tried now.
-    fn reach<L: Ledger>(&self, target: &Target, last: bool, ledger: &mut L) -> Result<&Arc<Endpoint>, Error> {
-        let endpoint = self.endpoints.of(&target.model)?;
+    fn reach<L: Ledger>(&self, target: &Target, last: bool, ledger: &mut L) -> Result<&Servers, Error> {
+        let servers = self.endpoints.of(&target.model)?;
         ledger.admit(target, last)?;
-        Ok(endpoint)
+        Ok(servers)
     }
 
     async fn try_target<L: Ledger>(
         &self,
-        endpoint: &Arc<Endpoint>,
+        servers: &Servers,
         target: &Target,
         is_last: bool,
         ledger: &mut L,
@@ -220,10 +221,10 @@ impl<U: Upstream> Run<'_, U> {
         let mut unbound = if self.plan.has_moved_to(target) { Unbound::of(self.ask) } else { None };
         let mut tries = 0;
         loop {
-            ledger.begin(target, endpoint);
+            ledger.begin(target, servers.face());
             let ask = unbound.as_ref().map_or(*self.ask, |unbound| unbound.ask(self.ask));
             let model = &target.upstream_model;
-            let result = attempt(self.upstream, endpoint, model, &ask, &budgets, ledger.trace()).await;
+            let result = servers.attempt(self.upstream, model, &ask, &budgets, ledger.trace()).await;
             if let Some(unbound) = &unbound {
                 ledger.trace().losses.add(unbound.losses.clone());
             }

@@ -7,6 +7,7 @@ pub mod attempt;
 mod credential;
 pub mod dispatch;
 pub mod endpoint;
+pub mod fleet;
 pub mod headers;
 mod outgoing;
 mod passage;

@@ -28,7 +28,7 @@ pub async fn outgoing<'e>(
     if endpoint.needs_authorizing() {
         endpoint.authorize(&Unsigned { path: &path, body: &body }, &mut headers).await?;
     }
-    Ok(Outgoing { path, headers, body })
+    Ok(Outgoing::post(path, headers, body))
 }
 
 /// The gateway's own headers first, then the operator's, then the caller's; nothing overwrites a name that

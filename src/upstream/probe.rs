@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attempt::{Answer, Ask, Budgets, Part, Trace, attempt};
+use super::attempt::{Answer, Ask, Budgets, Part, Trace};
 use super::endpoint::{Endpoint, Endpoints};
 use super::providers::Operation;
 use super::transport::{Headers, Upstream};
@@ -53,9 +53,9 @@ async fn ask<U: Upstream>(
     request_id: &str,
     trace: &mut Trace,
 ) -> Result<()> {
-    let endpoint = endpoints.of(model)?;
+    let servers = endpoints.of(model)?;
     let upstream_model = model.upstream_model(None);
-    let (body, peek) = question(endpoint, &upstream_model, check)?;
+    let (body, peek) = question(servers.face(), &upstream_model, check)?;
     let ask = Ask {
         operation: Operation::Generate,
         dialect: DIALECT,
@@ -68,6 +68,7 @@ async fn ask<U: Upstream>(
         history: None,
         part: Part::Sole,
         request_id,
+        priority: 0,
         created: 0,
         fill: &|_| None,
     };
@@ -80,7 +81,7 @@ async fn ask<U: Upstream>(
         hold: None,
         max_answer: LARGEST,
     };
-    match attempt(upstream, endpoint, &upstream_model, &ask, &budgets, trace).await {
+    match servers.attempt(upstream, &upstream_model, &ask, &budgets, trace).await {
         Ok(Answer::Whole(answer)) => answer.refused.map_or(Ok(()), Err),
         // It was not asked for, and is an answer.
         Ok(Answer::Stream(_)) => Ok(()),

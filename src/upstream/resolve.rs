@@ -49,6 +49,11 @@ impl Addresses {
         }
     }
 
+    /// One address, which needs no lookup.
+    pub fn literal(address: SocketAddr) -> Self {
+        Addresses { literal: Some(address), ..Addresses::new("", address.port()) }
+    }
+
     /// The addresses to try, best first, never empty.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ impl<'p> Rules<'p> {
     pub fn again(&self, target: &Target, is_last: bool, tries: u32, failure: &Failure) -> bool {
         let explicit = target.model.retries.or(self.of_group);
         let budget = explicit.unwrap_or(if is_last { self.of_deployment } else { 0 });
+        // Whoever was turned away by busy servers has waited for them already.
+        if failure.error.kind == Kind::Saturated {
+            return false;
+        }
         // A budget that somebody wrote covers everything; the deployment's default never covers timeouts.
         tries < budget && self.is_transient(failure) && (explicit.is_some() || !failure.timed_out)
     }

@@ -7,6 +7,7 @@
 pub mod answer;
 mod plain;
 pub mod problem;
+pub mod prompt;
 pub mod request;
 mod scan;
 pub mod strict;

@@ -209,7 +209,7 @@ impl TokenSource {
         headers.push_static("accept", "application/json");
         headers.push_static("user-agent", concat!("aisix/", env!("CARGO_PKG_VERSION")));
         let path = self.server.path(DialectId::OpenAiChat, Operation::Generate, "", false, None);
-        let request = Outgoing { path, headers, body: Bytes::from(self.grant.form(now)?) };
+        let request = Outgoing::post(path, headers, Bytes::from(self.grant.form(now)?));
         let asked = Instant::now();
         let fault = |fault: Fault| format!("the token endpoint could not be asked: {}", fault.cause);
         let mut call = self.tokens.client.open(&self.server, true, Some(PATIENCE)).await.map_err(fault)?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::resources::shards::Shards;
 use crate::resources::{Model, ProviderKey, Shape, Snapshot};
 use crate::upstream::credential::{Fetches, Tokens};
+use crate::upstream::fleet::{Servers, Several};
 use crate::upstream::transport::tls::TlsIdentity;
 
 /// The endpoints of a configuration: one for each provider key and vendor label that a model goes to. A copy shares
@@ -28,7 +28,7 @@ struct Account {
     models: usize,
     /// The row the endpoint was made from.
     key: Option<Arc<ProviderKey>>,
-    endpoint: Result<Arc<Endpoint>>,
+    servers: Result<Servers>,
 }
 
 impl Endpoints {
@@ -95,17 +95,25 @@ impl Endpoints {
         self.by_key.insert(id.to_owned(), accounts);
     }
 
-    /// The endpoint of a model row.
+    /// The servers of a model row.
     ///
     /// # Errors
     /// Why the row cannot be reached.
-    pub fn of(&self, model: &Model) -> Result<&Arc<Endpoint>> {
+    pub fn of(&self, model: &Model) -> Result<&Servers> {
         let (id, label) = place(model);
         let account = self.by_key.get(id).and_then(|accounts| accounts.iter().find(|one| one.label == label));
         match account {
-            Some(account) => account.endpoint.as_ref().map_err(Clone::clone),
+            Some(account) => account.servers.as_ref().map_err(Clone::clone),
             None => Err(Error::new(Kind::NoProvider, "this model cannot be reached")),
         }
+    }
+
+    /// Accounts with several servers, in no particular order.
+    pub fn fleets(&self) -> impl Iterator<Item = &Arc<Several>> {
+        self.by_key.values().flatten().filter_map(|account| match &account.servers {
+            Ok(Servers::Several(several)) => Some(several),
+            _ => None,
+        })
     }
 
     /// Provider keys that are new since `former`, or that new models go to, and cannot be reached, with the reason, for
@@ -120,7 +128,7 @@ impl Endpoints {
         let ids = models.chain(keys.map(|key| key.id.as_str()));
         let accounts = ids.filter_map(|id| Some((id, self.by_key.get(id)?)));
         let failed = accounts.filter_map(|(id, accounts)| {
-            Some((id, accounts.iter().find_map(|account| account.endpoint.as_ref().err())?))
+            Some((id, accounts.iter().find_map(|account| account.servers.as_ref().err())?))
         });
         failed.collect()
     }
@@ -134,11 +142,11 @@ impl Account {
         trust: &TlsIdentity,
         tokens: &Tokens,
     ) -> Self {
-        let endpoint = match key {
-            Some(key) => Endpoint::new(label, key, trust, tokens).map(Arc::new),
+        let servers = match key {
+            Some(key) => Servers::new(label, key, trust, tokens),
             None => Err(Error::bad_request("this model has no provider key")),
         };
-        Account { label: label.to_owned(), models, key: key.cloned(), endpoint }
+        Account { label: label.to_owned(), models, key: key.cloned(), servers }
     }
 }
 
@@ -183,7 +191,9 @@ mod tests {
         ];
         let second = first.after(changes, 2, String::new());
         let next = endpoints.next(&first, &second, &trust);
-        let of = |endpoints: &Endpoints, model: &Model| endpoints.of(model).map(Arc::clone);
+        let of = |endpoints: &Endpoints, model: &Model| {
+            endpoints.of(model).map(|servers| Arc::clone(servers.face()))
+        };
         let kept = of(&next, &n).expect("reached");
         assert!(Arc::ptr_eq(&kept, &of(&endpoints, &n).expect("the same account")));
         assert_eq!(of(&next, &o).expect_err("no key").kind, Kind::BadRequest);

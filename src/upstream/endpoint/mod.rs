@@ -10,6 +10,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -79,7 +80,7 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    fn new(label: &str, key: &ProviderKey, trust: &TlsIdentity, tokens: &Tokens) -> Result<Self> {
+    pub(super) fn new(label: &str, key: &ProviderKey, trust: &TlsIdentity, tokens: &Tokens) -> Result<Self> {
         let label = if label.is_empty() { key.provider.as_str() } else { label };
         let base = key.api_base.as_deref().map(str::trim).filter(|base| !base.is_empty());
         let choice = Choice::of(label, key.adapter, base)?;
@@ -116,6 +117,12 @@ impl Endpoint {
             identity: trust.for_key(key)?,
             known: Arc::default(),
         })
+    }
+
+    /// The same, at this address alone, whatever its name stands for.
+    #[must_use]
+    pub(super) fn pinned(self, address: SocketAddr) -> Self {
+        Endpoint { addresses: Addresses::literal(address), ..self }
     }
 
     /// The endpoint of a key by itself.

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::endpoint::Endpoint;
 use crate::document::header::is_reserved;
@@ -28,10 +28,23 @@ pub use crate::http1::Headers;
 /// One request on its way out. `Host` and framing are added by the transport.
 #[derive(Debug)]
 pub struct Outgoing<'e> {
+    /// A body is sent with POST only.
+    pub method: Method,
     /// Path and query.
     pub path: Cow<'e, str>,
     pub headers: Headers,
     pub body: Bytes,
+}
+
+impl<'e> Outgoing<'e> {
+    pub fn post(path: Cow<'e, str>, headers: Headers, body: Bytes) -> Self {
+        Outgoing { method: Method::POST, path, headers, body }
+    }
+
+    /// Asks for what is there.
+    pub fn get(path: &'e str, headers: Headers) -> Self {
+        Outgoing { method: Method::GET, path: path.into(), headers, body: Bytes::new() }
+    }
 }
 
 /// Opens calls.

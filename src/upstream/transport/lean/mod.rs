@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use pingora_core::protocols::Stream;
 use tokio::io::AsyncWrite;
 
@@ -352,15 +352,19 @@ impl Call for LeanCall {
 }
 
 fn push_head(out: &mut Vec<u8>, request: &Outgoing<'_>, authority: &HeaderValue) {
-    out.extend_from_slice(b"POST ");
+    out.extend_from_slice(request.method.as_str().as_bytes());
+    out.push(b' ');
     out.extend_from_slice(request.path.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
     out.extend_from_slice(authority.as_bytes());
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(request.headers.lines());
-    out.extend_from_slice(b"content-length: ");
-    push_decimal(out, request.body.len() as u64);
-    out.extend_from_slice(b"\r\n\r\n");
+    if request.method == Method::POST {
+        out.extend_from_slice(b"content-length: ");
+        push_decimal(out, request.body.len() as u64);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn words(flaw: Flaw) -> &'static str {

@@ -37,7 +37,7 @@ async fn connected() -> (Box<Connection>, TcpStream, SocketAddr) {
 fn request(body: Vec<u8>) -> Outgoing<'static> {
     let mut headers = Headers::default();
     headers.push_static("content-type", "application/json");
-    Outgoing { path: "/v1/x?y".into(), headers, body: body.into() }
+    Outgoing::post("/v1/x?y".into(), headers, body.into())
 }
 
 /// The whole body of the answer, or how it failed.

@@ -45,11 +45,13 @@ impl Http2Call {
             Uri::builder().scheme("https").authority(self.authority.as_bytes()).path_and_query(path).build();
         let uri = uri.map_err(|error| Fault::new(FaultKind::Protocol, error))?;
         let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method = Method::POST;
+        parts.method.clone_from(&request.method);
         parts.uri = uri;
         parts.version = HttpVersion::HTTP_2;
         parts.headers = mapped(&request.headers, 2);
-        parts.headers.insert(header::CONTENT_LENGTH, request.body.len().into());
+        if request.method == Method::POST {
+            parts.headers.insert(header::CONTENT_LENGTH, request.body.len().into());
+        }
         Ok(parts.into())
     }
 
