@@ -7,6 +7,7 @@
 mod codec;
 mod connection;
 mod dialects;
+mod fleet;
 mod house;
 mod lookups;
 mod memory;
@@ -18,6 +19,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use aisix::dialect::DialectId::{Anthropic, Gemini, OpenAiChat, Responses};
+use aisix::resources::FleetStrategy::{LeastOutstanding, PrefixAffinity};
 use samples::{
     ALIAS, CHAT_ANSWER, CHAT_FRAME, GEMINI_FRAME, MESSAGES_ANSWER, MESSAGES_FRAME, MESSAGES_OPEN,
     MESSAGES_START,
@@ -71,6 +73,10 @@ const CASES: &[Case] = &[
         translation::delta(Anthropic, OpenAiChat, &[MESSAGES_START, MESSAGES_OPEN], MESSAGES_FRAME)
     }),
     ("translate_gemini_delta", || translation::delta(Gemini, OpenAiChat, &[GEMINI_FRAME], GEMINI_FRAME)),
+    ("pick_of_8_least_outstanding", || fleet::pick(LeastOutstanding, 16 * 1024)),
+    ("pick_of_8_by_prefix_2k", || fleet::pick(PrefixAffinity, 2 * 1024)),
+    ("pick_of_8_by_prefix_16k", || fleet::pick(PrefixAffinity, 16 * 1024)),
+    ("pick_of_8_by_prefix_128k", || fleet::pick(PrefixAffinity, 128 * 1024)),
     ("walk_chat", || walk::run(samples::chat())),
     ("walk_messages", || walk::run(samples::messages())),
     ("walk_chat_stream_of_64_frames", || walk::run(samples::chat_stream(64))),

@@ -49,6 +49,8 @@ mod errors;
 mod etcd;
 /// Why a request goes where it goes.
 mod explain;
+/// Several servers behind one provider key: which one gets a request, and who waits.
+mod fleet;
 /// Bodies and lengths of HTTP/1.1.
 mod framing;
 /// Callers who speak Gemini.

@@ -1,7 +1,7 @@
 //! A provider scripted inside the test. Every request takes the next script from a queue, or the standing one;
 //! a script decides byte by byte what the provider reads, writes and when. Everything received is recorded.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -171,6 +171,7 @@ impl Seen {
 struct State {
     queue: Mutex<VecDeque<Script>>,
     standing: Mutex<Option<Script>>,
+    by_path: Mutex<HashMap<String, Script>>,
     seen: Mutex<Vec<Seen>>,
     count: watch::Sender<usize>,
     connections: AtomicUsize,
@@ -206,8 +207,19 @@ impl Upstream {
         upstream
     }
 
+    /// A provider at an address that must be free.
+    pub async fn doing_at(address: SocketAddr, script: Script) -> Self {
+        let upstream = Upstream::start_at(address, None).await;
+        upstream.always(script);
+        upstream
+    }
+
     async fn start(tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Upstream::start_at(([127, 0, 0, 1], 0).into(), tls).await
+    }
+
+    async fn start_at(address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
         let scheme = if tls.is_some() { "https" } else { "http" };
         let state = Arc::new(State::default());
@@ -220,6 +232,11 @@ impl Upstream {
         *self.state.standing.lock().expect("the standing script") = Some(script);
     }
 
+    /// The script for every request to a path, whatever else is scripted.
+    pub fn at(&self, path: &str, script: Script) {
+        self.state.by_path.lock().expect("the scripts of paths").insert(path.to_owned(), script);
+    }
+
     /// Adds the script of one request.
     pub fn next(&self, script: Script) {
         self.state.queue.lock().expect("the queue").push_back(script);
@@ -228,6 +245,11 @@ impl Upstream {
     /// How many requests arrived.
     pub fn count(&self) -> usize {
         self.state.seen.lock().expect("the record").len()
+    }
+
+    /// How many requests arrived at a path.
+    pub fn count_at(&self, path: &str) -> usize {
+        self.state.seen.lock().expect("the record").iter().filter(|seen| seen.path == path).count()
     }
 
     /// How many connections were accepted.
@@ -299,7 +321,11 @@ impl Connection {
         let (method, path, headers) = request_head(&raw);
         let gone = self.gone.clone();
         let seen = Seen { method, path, headers, body: Vec::new(), connection: self.number, gone };
+        let of_path = self.state.by_path.lock().expect("the scripts of paths").get(&seen.path).cloned();
         let index = self.record(seen);
+        if let Some(script) = of_path {
+            return self.play(script, index).await.is_some();
+        }
         let queued = self.state.queue.lock().expect("the queue").pop_front();
         let script = queued.or_else(|| self.state.standing.lock().expect("the standing script").clone());
         let script = script.expect("a script for the request");
