@@ -47,9 +47,9 @@ pub async fn serve(
 }
 
 /// The direct model of an id, else of a name.
-fn target<'f>(in_force: &'f InForce, named: &str) -> Result<(Arc<Model>, &'f Arc<TargetState>), Reply> {
-    let by_name = || in_force.snapshot.models().find(|model| model.display_name == named).cloned();
-    let model = in_force.snapshot.row::<Model>(named).or_else(by_name);
+fn target<'f>(in_force: &'f InForce, named: &str) -> Result<(&'f Arc<Model>, &'f Arc<TargetState>), Reply> {
+    let by_name = || in_force.snapshot.models().find(|model| model.display_name == named);
+    let model = in_force.snapshot.model_of_id(named).or_else(by_name);
     let model = model.ok_or_else(|| Reply::error(404, "resource not found"))?;
     match in_force.targets.state(&model.id) {
         Some(state) if model.shape() == Shape::Direct => Ok((model, state)),

@@ -74,11 +74,11 @@ impl Probes {
     /// Probes one model as its row is now, and tells everybody.
     async fn check(&self, id: &str) {
         let world = self.node.world.load_full();
-        let Some(model) = world.snapshot.row::<Model>(id) else { return };
-        let (Some(check), Some(state)) = (check_of(&model), world.board.state(id)) else { return };
+        let Some(model) = world.snapshot.model_of_id(id) else { return };
+        let (Some(check), Some(state)) = (check_of(model), world.board.state(id)) else { return };
         let began = Instant::now();
         let request_id = uuid::Uuid::new_v4().to_string();
-        let found = Box::pin(probe(&self.upstream, &world.endpoints, &model, check, &request_id)).await;
+        let found = Box::pin(probe(&self.upstream, &world.endpoints, model, check, &request_id)).await;
         let (name, millis) = (model.display_name.as_str(), began.elapsed().as_millis());
         let now = Instant::now();
         let was_unwell = state.is_unwell(now);

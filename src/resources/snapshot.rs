@@ -200,6 +200,11 @@ impl Snapshot {
         listed.iter()
     }
 
+    /// The model of an id. Looks through all of them.
+    pub fn model_of_id(&self, id: &str) -> Option<&Arc<Model>> {
+        self.models().find(|model| model.id == id)
+    }
+
     /// The models that another snapshot does not have as they are here. Costs what is different between the two.
     pub fn models_beyond<'s>(&'s self, other: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Model>> {
         let named = self.by_alias.beyond(&other.by_alias, Arc::ptr_eq).map(|(_, model)| model);

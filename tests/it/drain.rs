@@ -119,6 +119,11 @@ async fn the_command_line_drains_and_undrains_a_running_gateway() {
     let (status, out, err) = aisix(&["drain", "first", "--wait", "30"]).await;
     assert!(status.success() && out.contains("first is drained; 0 requests under way"), "{out}{err}");
     assert_eq!(served_by(&gateway).await, "chat");
+    let rows = Request::get("/status/models").send(gateway.metrics).await.json();
+    let first = rows.as_array().expect("rows").iter().find(|row| row["display_name"] == "first");
+    let id = first.expect("the model")["id"].as_str().expect("an id").to_owned();
+    let undrained = drain(&gateway, &format!("{id}/undrain")).await;
+    assert_eq!(undrained["drained"], false, "an id is as good as a name: {undrained}");
     let (status, out, _) = aisix(&["undrain", "first"]).await;
     assert!(status.success() && out.contains("first is taken back"), "{out}");
     assert_eq!(served_by(&gateway).await, "first");
