@@ -46,20 +46,23 @@ impl House {
         for (name, value) in more.as_object().expect("an object") {
             semantic[name] = value.clone();
         }
+        let key = |name: &str, upstream: &Upstream| {
+            json!({"display_name": name, "provider": "acme", "adapter": "openai", "api_key": "sk-v",
+                "api_base": format!("http://{}/v1", upstream.addr)})
+        };
         let mut setup = door
             .setup(&self.answers)
-            .row(
-                "provider_keys",
-                json!({"display_name": "vectors", "provider": "acme", "adapter": "openai",
-                "api_key": "sk-v", "api_base": format!("http://{}/v1", self.vectors.addr)}),
-            )
+            .row("provider_keys", key("vectors", &self.vectors))
+            .row("provider_keys", key("answers", &self.answers))
             .row(
                 "models",
                 json!({"display_name": "embed", "provider": "acme", "model_name": "embed-real",
                 "provider_key": "vectors", "embedding": {"dimensions": 2, "normalize": false}}),
             );
         for alias in ["plain", "coder", "lawyer"] {
-            setup = setup.model(alias, json!({"model_name": format!("real-{alias}")}));
+            let row = json!({"display_name": alias, "provider": "acme", "model_name": format!("real-{alias}"),
+                "provider_key": "answers"});
+            setup = setup.row("models", row);
         }
         setup.row("models", json!({"display_name": "router", "semantic": semantic}))
     }
