@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aisix::dialect::skim::prompt;
 use aisix::resources::{FleetRules, FleetStrategy};
-use aisix::upstream::fleet::{Fleet, Wish};
+use aisix::upstream::fleet::{Fleet, HASHED_BYTES, Wish};
 use serde_json::json;
 
 use super::Run;
@@ -20,7 +20,7 @@ pub fn pick(strategy: FleetStrategy, bytes: usize) -> Run {
         turn = (turn + 1) % bodies.len();
         let body = black_box(bodies.get(turn).map_or(&[][..], |body| body.as_bytes()));
         let reads = fleet.reads_prompts();
-        let prompt = if reads { prompt::of(body) } else { &[] };
+        let prompt = if reads { prompt::of(body, HASHED_BYTES) } else { &[] };
         let wish = Wish { seed: 1, prompt, ..Wish::default() };
         drop(black_box(fleet.seat(&wish)).expect("there is room"));
     })

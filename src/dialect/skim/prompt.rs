@@ -2,51 +2,58 @@
 
 use super::{members, skip_space, value_end};
 
-/// The request from its prompt on: from the first of its tools, system prompt and messages, in the order in which the caller
-/// wrote them; what follows the prompt is there too. Empty where there is none. What comes after the beginning of the
-/// prompt is not looked at, so that finding it costs the same for prompts of any length.
-pub fn of(body: &[u8]) -> &[u8] {
+/// The conversation, and what the caller wrote before it of that which models are shown before it: its tools and its system
+/// prompt. Bytes of the request, in its order, `most` of them; none where there is no conversation. A later turn begins with the
+/// prompt of the one before, but for the bracket at its end. No more than `most` bytes of it are looked at.
+pub fn of(body: &[u8], most: usize) -> &[u8] {
     let mut members = members(body);
+    let mut begins = None;
     while let Some(member) = members.name() {
-        let start = member.value.start;
-        if NAMES.contains(&&*member.key()) {
-            return body.get(start..).unwrap_or_default();
+        let (name, start) = (member.key(), member.value.start);
+        let is_talk = TALK.contains(&&*name);
+        if begins.is_none() && (is_talk || BEFORE.contains(&&*name)) {
+            begins = Some(start);
+            members.json = body.get(..start.saturating_add(most)).unwrap_or(body);
         }
-        let Some(end) = value_end(body, start) else { break };
-        members.at = skip_space(body, end);
+        let Some(end) = value_end(members.json, start) else {
+            return begins.and_then(|begins| members.json.get(begins..)).unwrap_or_default();
+        };
+        if is_talk {
+            return begins.and_then(|begins| body.get(begins..end)).unwrap_or_default();
+        }
+        members.at = skip_space(members.json, end);
     }
     &[]
 }
 
-/// What prompts are made of in all dialects.
-const NAMES: [&[u8]; 9] = [
-    b"messages",
-    b"system",
-    b"tools",
-    b"input",
-    b"instructions",
-    b"contents",
-    b"systemInstruction",
-    b"system_instruction",
-    b"prompt",
-];
+const TALK: [&[u8]; 4] = [b"messages", b"input", b"contents", b"prompt"];
+const BEFORE: [&[u8]; 5] =
+    [b"tools", b"system", b"instructions", b"systemInstruction", b"system_instruction"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn it_begins_with_whatever_of_it_is_written_first() {
+    fn it_ends_with_the_conversation_and_begins_with_what_is_written_before() {
         let table = [
-            (r#"{"model":"m","messages":[1,2],"stream":true}"#, r#"[1,2],"stream":true}"#),
-            (r#"{"system":"s", "max_tokens":1,"messages":[1]}"#, r#""s", "max_tokens":1,"messages":[1]}"#),
-            (r#"{"x":{"messages":[0]},"\u0069nput": "x"}"#, r#""x"}"#),
+            (r#"{"model":"m","messages":[1,2],"stream":true}"#, "[1,2]"),
+            (
+                r#"{"system":"s", "max_tokens":1,"messages":[1],"x":2}"#,
+                r#""s", "max_tokens":1,"messages":[1]"#,
+            ),
+            (r#"{"messages":[1],"tools":[2]}"#, "[1]"),
+            (r#"{"x":{"messages":[0]},"\u0069nput": "x"}"#, r#""x""#),
             (r#"{"contents":[1"#, "[1"),
+            (r#"{"messages":["a conversation that is long"]}"#, r#"["a conversation t"#),
+            (r#"{"system":"a system prompt that is long","messages":[]}"#, r#""a system prompt t"#),
+            (r#"{"system":"s"}"#, ""),
             (r#"{"model":"m"}"#, ""),
             ("no JSON", ""),
         ];
         for (body, expected) in table {
-            assert_eq!(of(body.as_bytes()), expected.as_bytes(), "{body}");
+            let most = if body.contains("long") { 18 } else { usize::MAX };
+            assert_eq!(of(body.as_bytes(), most), expected.as_bytes(), "{body}");
         }
     }
 }

@@ -27,6 +27,7 @@ use super::endpoint::Endpoint;
 use crate::error::{Error, Kind};
 use crate::resources::{FleetRules, FleetStrategy};
 use pick::{Candidate, Candidates, pick};
+pub use prefix::HASHED_BYTES;
 use prefix::{Blocks, Match, Seen, bit};
 use queue::Queue;
 pub use replica::Replica;

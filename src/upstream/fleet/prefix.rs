@@ -47,11 +47,7 @@ pub fn seed(text: &str) -> u64 {
 /// Bytes of the block that begins at `place`. Fine where most prompts part, coarse where only their length is left to
 /// tell: what a long prompt costs is bounded by the number of blocks.
 fn block_bytes(place: usize) -> usize {
-    match place {
-        0..FINE => 256,
-        FINE..MIDDLE => 1024,
-        _ => 4096,
-    }
+    if place < FINE { 256 } else { 1024 }
 }
 
 /// Who has seen what.
@@ -184,11 +180,10 @@ fn age(key: u64, now: Duration) -> u64 {
 
 const TAG: u64 = !0 << 24;
 const CHILD: u64 = 0xffff;
+/// What lies beyond is told apart by nobody: prompts that have so much in common are turns of one conversation.
+pub const HASHED_BYTES: usize = 64 * 1024;
 /// Prompt bytes at which blocks become coarser.
 const FINE: usize = 16 * 1024;
-const MIDDLE: usize = 64 * 1024;
-/// What lies beyond is told apart by nobody.
-const HASHED_BYTES: usize = 128 * 1024;
 const WAYS: usize = 4;
 /// With the ways 65,536 beginnings, in 1 MiB: 16 MiB of prompts at the finest, which is more text than the caches of
 /// eight large accelerators hold.
@@ -226,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_long_prompt_has_few_blocks() {
-        assert_eq!(blocks(1, &text(b'x', 4 << 20)).len(), 64 + 48 + 16);
+        assert_eq!(blocks(1, &text(b'x', 4 << 20)).len(), 64 + 48);
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl Several {
             self.refresh().await.map_err(unknown)?;
         }
         let reads = self.fleet.reads_prompts();
-        let prompt = if reads { skim::prompt::of(ask.body) } else { &[] };
+        let prompt = if reads { skim::prompt::of(ask.body, prefix::HASHED_BYTES) } else { &[] };
         let seed = if reads { prefix::seed(upstream_model) } else { 0 };
         let mut wish = Wish { seed, prompt, priority: ask.priority, tried: 0 };
         loop {
