@@ -106,7 +106,7 @@ async fn a_conversation_stays_with_the_server_that_has_seen_it(door: Door) {
     let mut places = Vec::new();
     for talk in 0..12 {
         let said =
-            |role: &str, turn: i32| json!({"role": role, "content": format!("{talk} {turn} ").repeat(200)});
+            |role: &str, turn: i32| json!({"role": role, "content": format!("{talk} {turn} ").repeat(1000)});
         let mut messages = vec![json!({"role": "system", "content": "the same for all. ".repeat(300)})];
         let before = counts(&servers);
         for turn in 0..4 {
