@@ -5,6 +5,11 @@
 //! conversations: a system prompt that some share, then turns, each with all that was said before, with pauses between.
 //! The time is the servers' (see the constants below), so the machine matters little as long as it is not busy.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "callers are threads of this program, which wait between their turns"
+)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

@@ -68,7 +68,7 @@ async fn ask<U: Upstream>(
         history: None,
         part: Part::Sole,
         request_id,
-        priority: 0,
+        priority: i32::MAX,
         created: 0,
         fill: &|_| None,
     };

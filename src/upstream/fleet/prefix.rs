@@ -170,7 +170,7 @@ fn child(hash: u64) -> u64 {
 }
 
 fn stamp(now: Duration) -> u64 {
-    now.as_secs() / STAMP_SECONDS & 0xff
+    (now.as_secs() / STAMP_SECONDS) & 0xff
 }
 
 /// How long ago an entry was used, in stamps.

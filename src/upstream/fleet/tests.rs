@@ -161,7 +161,6 @@ fn prefix_affinity_beats_turns_by_more_than_two_in_median_time_to_first_token() 
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "shown when the test fails")]
 struct Outcome {
     median: Duration,
     p99: Duration,
