@@ -114,7 +114,8 @@ pub fn own_headers(x: &Exchange, headers: &mut Headers) {
     if x.tells_losses && !x.tries.losses().is_empty() {
         headers.push_text(DROPPED_FIELDS, &x.tries.losses().join(", "));
     }
-    if let Some(target) = x.tries.target().filter(|_| x.decision.is_some() && x.status < 300) {
+    let chosen = x.decision.is_some() || x.model.as_ref().is_some_and(|model| model.semantic.is_some());
+    if let Some(target) = x.tries.target().filter(|_| chosen && x.status < 300) {
         headers.push_text("x-aisix-served-by", &target.model.display_name);
     }
     if x.explains {

@@ -15,7 +15,7 @@ use crate::dialect::DialectId;
 use crate::error::Error;
 use crate::policy::auth::Caller;
 use crate::policy::{access, auth};
-use crate::resources::{ApiKey, Shape};
+use crate::resources::{ApiKey, Model, Shape};
 use crate::routing::{self, Plan, Verdict};
 use crate::upstream::Operation;
 
@@ -75,6 +75,10 @@ pub fn explain(
         dry: true,
         beginning: Cell::new(None),
     };
+    if let Some((shape, parts)) = parts(model, health) {
+        told[shape] = parts;
+        return Ok(told);
+    }
     match routing::plan(&world.snapshot, &world.board, &found, &inquiry, Instant::now()) {
         Ok(plan) => told_of(world, &plan, health, &mut told),
         Err(error) => {
@@ -128,6 +132,22 @@ fn told_of(world: &World, plan: &Plan, health: &dyn Fn(&str) -> Value, told: &mu
     told["decision"] = decision.to_string().into();
 }
 
+/// The models that an ensemble asks, or that a semantic router chooses from: by a prompt that is not known here.
+fn parts(model: &Model, health: &dyn Fn(&str) -> Value) -> Option<(&'static str, Value)> {
+    if let Some(ensemble) = &model.ensemble {
+        let panel: Value = ensemble.panel.iter().map(|member| health(&member.model)).collect();
+        return Some(("ensemble", json!({"panel": panel, "judge": health(&ensemble.judge.model)})));
+    }
+    let semantic = model.semantic.as_ref()?;
+    let routes = semantic.routes.iter().map(|route| {
+        let mut shown = health(&route.target);
+        shown["route"] = route.name.as_str().into();
+        shown
+    });
+    let routes: Value = routes.collect();
+    Some(("semantic", json!({"routes": routes, "default": health(&semantic.default)})))
+}
+
 /// As the caller would read it.
 fn refusal(error: &Error) -> Value {
     json!({"status": error.status(), "kind": error.kind.row().name, "message": error.message})
@@ -144,6 +164,8 @@ pub fn line(x: &Exchange) -> String {
     let mut line = match (&x.decision, &x.model) {
         (Some(decision), _) => decision.to_string(),
         (None, Some(model)) if model.shape() == Shape::Direct => "direct".to_owned(),
+        (None, Some(model)) if model.shape() == Shape::Ensemble => "ensemble".to_owned(),
+        (None, Some(model)) if model.shape() == Shape::Semantic => "semantic".to_owned(),
         (None, Some(_)) => "no target".to_owned(),
         (None, None) => "no model".to_owned(),
     };

@@ -113,6 +113,7 @@ async fn the_nearest_route_answers_and_the_default_where_none_is_near(door: Door
     let answer = gateway.ask(&chat("there is a bug")).await;
     assert_eq!((answer.status, answer.json()["model"].as_str()), (200, Some("router")), "{}", answer.text());
     assert_eq!((route(&answer), house.asked().as_str()), (Some("code"), "real-coder"));
+    assert_eq!(answer.header("x-aisix-served-by"), Some("coder"));
     let asked = house.vectors.last();
     assert_eq!((asked.path.as_str(), asked.header("authorization")), ("/v1/embeddings", Some("Bearer sk-v")));
     let line = gateway.log.access(answer.header("x-aisix-request-id").expect("an id")).await;
