@@ -13,7 +13,7 @@ through_every_door! {
     the_list_is_sorted_filtered_and_without_patterns_or_groups,
     the_shape_is_openais_unless_the_caller_speaks_anthropic,
     a_refusal_wears_the_envelope_of_the_shape_asked_for,
-    groups_are_listed_when_the_operator_wants_and_calls_to_them_are_not_yet_served,
+    groups_are_listed_when_the_operator_wants,
     unknown_routes_and_wrong_verbs_are_told_apart,
 }
 
@@ -70,13 +70,10 @@ async fn a_refusal_wears_the_envelope_of_the_shape_asked_for(door: Door) {
     assert_eq!(answer.json()["type"], "error");
 }
 
-async fn groups_are_listed_when_the_operator_wants_and_calls_to_them_are_not_yet_served(door: Door) {
+async fn groups_are_listed_when_the_operator_wants(door: Door) {
     let gateway = setup(door).await.config("models.show_routing", true).start().await;
     let answer = gateway.ask(&Request::get("/v1/models").bearer(CALLER)).await;
     assert_eq!(ids(&answer.json()), ["a-first", "chat", "claude", "many"]);
-    let body = json!({"model": "many", "messages": [{"role": "user", "content": "x"}]}).to_string();
-    let answer = gateway.ask(&Request::post("/v1/chat/completions", body).bearer(CALLER)).await;
-    assert_eq!((answer.status, answer.error_type().as_str()), (501, "not_implemented"));
 }
 
 async fn unknown_routes_and_wrong_verbs_are_told_apart(door: Door) {
