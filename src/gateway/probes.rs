@@ -82,31 +82,30 @@ impl Probes {
         let (name, millis) = (model.display_name.as_str(), began.elapsed().as_millis());
         let now = Instant::now();
         let was_unwell = state.is_unwell(now);
-        let outcome = match &found {
-            Found::Well => "ok",
-            Found::Ignored(_) => "ignored",
-            Found::Unwell(_) => "failed",
+        let (outcome, detail) = match &found {
+            Found::Well => ("ok", None),
+            Found::Ignored(status) => ("ignored", Some(format!("status {status}, which is ignored"))),
+            Found::Unwell(why) => ("failed", Some(why.clone())),
         };
         tracing::debug!(model = name, outcome, millis = millis as u64, request_id, "probed");
-        let detail = match found {
+        // Told before it acts: whoever sees a model passed over can see why.
+        self.node.telemetry.metrics.checked(name, outcome);
+        self.board.checked(id, Check { at: SystemTime::now(), outcome, detail });
+        match found {
             Found::Well => {
                 state.mark_well();
                 if was_unwell {
                     tracing::warn!(model = name, "a probe was answered: the model is asked again");
                 }
-                None
             }
-            Found::Ignored(status) => Some(format!("status {status}, which is ignored")),
+            Found::Ignored(_) => {}
             Found::Unwell(why) => {
                 state.mark_unwell(now + Duration::from_secs(check.stale_after_seconds));
                 if !was_unwell {
                     tracing::warn!(model = name, why, "a probe failed: routing passes the model over");
                 }
-                Some(why)
             }
-        };
-        self.node.telemetry.metrics.checked(name, outcome);
-        self.board.checked(id, Check { at: SystemTime::now(), outcome, detail });
+        }
     }
 }
 
