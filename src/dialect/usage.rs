@@ -54,8 +54,16 @@ impl Usage {
         }
     }
 
-    /// Adds what another answer consumed. A number that neither reported stays unknown.
+    /// Adds what another answer consumed. A number that neither reported stays unknown; the total of two is told even where
+    /// the provider of one tells none.
     pub fn add(&mut self, other: &Usage) {
+        if self.is_empty() {
+            *self = *other;
+            return;
+        }
+        if other.is_empty() {
+            return;
+        }
         let total = self.sum().zip(other.sum()).map(|(mine, new)| mine.saturating_add(new));
         let total = total.or(self.sum()).or(other.sum());
         let pairs = [

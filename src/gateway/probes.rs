@@ -182,6 +182,7 @@ const SOON: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::ProviderKey;
 
     fn checked(interval: u64) -> Model {
         let check = BackgroundModelCheck {
@@ -193,11 +194,13 @@ mod tests {
             stale_after_seconds: 60,
             ignore_statuses: Vec::new(),
         };
-        Model { model_name: Some("m".into()), background_model_check: Some(check), ..Model::default() }
+        Model { background_model_check: Some(check), ..Model::direct("m", "openai", "m", "key") }
     }
 
     fn snapshot(rows: &[(&str, u64)]) -> Snapshot {
-        let builder = rows.iter().fold(Snapshot::builder(), |builder, (id, interval)| {
+        let key = ProviderKey::new("key", "openai", "secret");
+        let builder = Snapshot::builder().add_provider_key(key, "key");
+        let builder = rows.iter().fold(builder, |builder, (id, interval)| {
             let named = Model { display_name: (*id).to_owned(), ..checked(*interval) };
             builder.add_model(named, *id)
         });

@@ -61,8 +61,8 @@ fn holder(candidates: &[Candidate], found: &Match) -> Option<Holder> {
     let holder = holders.min_by_key(|one| (one.load, one.written))?;
     let least = candidates.iter().map(|one| one.load).min()?;
     let busy = holder.load > least + MOST_AHEAD && holder.load * 2 > least * 3;
-    let mean = candidates.iter().map(|one| one.written).sum::<u64>() / candidates.len() as u64;
-    let crowded = found.forks && holder.written > mean + mean / 4 + ROOM;
+    let emptiest = candidates.iter().map(|one| one.written).min()?;
+    let crowded = found.forks && holder.written > emptiest + emptiest / 4 + ROOM;
     Some(if busy || crowded { Holder::Busy } else { Holder::Fit(*holder) })
 }
 
@@ -81,7 +81,7 @@ fn two_choices(candidates: &[Candidate], dice: u64) -> Option<Candidate> {
 /// are 64 and 1.5 there); with the router's 64 a fleet of eight would have to be far behind before it helped out.
 const MOST_AHEAD: u32 = 4;
 /// A replica does not take more conversations for a beginning that others share once it had to make room for a quarter
-/// more blocks than the replicas had on average, and these.
+/// more blocks than the one that had to for the fewest, and these.
 const ROOM: u64 = 64;
 
 #[cfg(test)]
