@@ -282,7 +282,7 @@ impl Snapshot {
                     }),
                 ),
                 ("auto_prompt_caching on models", models(|model| model.auto_prompt_caching.is_some())),
-                ("cost on models", models(|model| model.cost.is_some())),
+                ("cost on models, but for least_cost", models(|model| model.cost.is_some())),
                 ("request body rules on provider_keys", keys(|key| key.request.edits_bodies())),
                 ("response rules on provider_keys", keys(|key| key.response != ResponseRules::default())),
             ])

@@ -17,7 +17,8 @@ pub struct Routing {
     pub retries: Option<u32>,
     /// Targets after the first one that may be tried; None = all.
     pub max_fallbacks: Option<u32>,
-    /// Does a 429 send the request on? None = no.
+    /// A 429 is the answer (`false`), or may be tried again at the same target too (`true`). None = the next target is
+    /// asked, and the same one is not.
     pub retry_on_429: Option<bool>,
     /// Statuses that send the request on although they would not by themselves.
     #[serde(default)]
