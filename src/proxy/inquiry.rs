@@ -84,6 +84,11 @@ impl<'a, H: Head> Inquiry<'a, H> {
     }
 }
 
+/// What a stored answer of this caller is known under.
+pub fn stored(caller: &Caller, response_id: &str) -> u64 {
+    hash(response_id.as_bytes()) ^ hash(caller.key.id.as_bytes()).rotate_left(1)
+}
+
 impl<H: Head> routing::Inquiry for Inquiry<'_, H> {
     fn header(&self, name: &str) -> Option<&str> {
         self.text(name)
@@ -135,6 +140,14 @@ impl<H: Head> routing::Inquiry for Inquiry<'_, H> {
 
     fn beginning(&self) -> Option<u64> {
         Inquiry::beginning(self).map(|beginning| beginning.hash)
+    }
+
+    fn bound(&self) -> Option<u64> {
+        if self.dialect != DialectId::Responses {
+            return None;
+        }
+        let previous = skim::string(self.body, &["previous_response_id"])?;
+        Some(stored(self.caller, &previous))
     }
 
     fn stream(&self) -> bool {

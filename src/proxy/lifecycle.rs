@@ -12,7 +12,7 @@ use super::course::{self, Course};
 use super::downstream::Downstream;
 use super::ensemble::{self, Panel};
 use super::exchange::Exchange;
-use super::inquiry::Inquiry;
+use super::inquiry::{Inquiry, stored};
 use super::node::{InFlight, Node};
 use super::routes::{Action, Found};
 use super::settle::Settling;
@@ -113,8 +113,14 @@ async fn exchange<D: Downstream, U: Upstream>(
         Course::Panel(panel) => Box::pin(ensemble(node, down, x, &caller, &panel, matter)).await,
         Course::Meaning => Box::pin(semantic(node, down, x, &caller, &requested, matter)).await,
     };
-    if let (Ok(_), Some(beginning), Some(target)) = (&answered, beginning, x.tries.target()) {
-        x.world.board.remember(&requested, beginning.hash, target, Instant::now());
+    if let (Ok(answer), Some(target), true) = (&answered, x.tries.target(), x.decision.is_some()) {
+        let (board, now) = (&x.world.board, Instant::now());
+        if let Some(beginning) = beginning {
+            board.remember(&requested, beginning.hash, target, now);
+        }
+        if let Some(id) = answer.id().filter(|_| x.envelope == DialectId::Responses) {
+            board.bind(&requested, stored(&caller, &id), target, now);
+        }
     }
     x.tells_losses = !x.tries.losses().is_empty() && down.header(answer::DROPPED_FIELDS).is_some();
     match answered? {

@@ -92,6 +92,15 @@ impl Board {
         }
     }
 
+    /// Takes note of which target keeps an answer that the caller may go on from. `stored` is
+    /// [`Inquiry::bound`](super::Inquiry::bound) of the request that will.
+    pub fn bind(&self, requested: &Requested, stored: u64, target: &Target, now: Instant) {
+        if requested.model.routing.is_some() {
+            let target = print(&target.model.id, &target.upstream_model);
+            self.affinities.remember(key(&requested.model, stored), target, BOUND_SECONDS, now);
+        }
+    }
+
     /// The target that answered a conversation under an alias.
     pub(super) fn recall(&self, alias: &Model, conversation: u64, now: Instant) -> Option<Print> {
         self.affinities.recall(key(alias, conversation), now)
@@ -105,6 +114,9 @@ impl Board {
         self.groups.get(&model.id)
     }
 }
+
+/// For how long it is remembered who keeps an answer: a day, the most that the notes can say.
+const BOUND_SECONDS: u32 = 86_400;
 
 /// What a conversation is noted under.
 fn key(alias: &Model, conversation: u64) -> u64 {

@@ -175,18 +175,30 @@ impl<'w> Walk<'w> {
 
     /// The choice that the request's session or conversation belongs to.
     fn lead(&mut self, group: &Group, branches: &[Branch<'_>], choices: &[Choice<'_>]) -> Option<usize> {
-        if !group.sticks || choices.len() < 2 {
+        if choices.len() < 2 {
+            return None;
+        }
+        if let Some(lead) = self.inquiry.bound().and_then(|stored| self.answered(stored, branches)) {
+            self.affinity = Affinity::Conversation;
+            return Some(lead);
+        }
+        if !group.sticks {
             return None;
         }
         if let Some(session) = *self.session.get_or_insert_with(|| self.inquiry.session()) {
             self.affinity = Affinity::Session;
             return group.home(session, choices);
         }
-        let known = self.board.recall(self.root, self.inquiry.conversation()?, self.now)?;
-        let answered = |candidate: &Candidate| candidate.is_available() && candidate.print() == known;
-        let lead = branches.iter().position(|branch| branch.candidates.iter().any(answered))?;
+        let lead = self.answered(self.inquiry.conversation()?, branches)?;
         self.affinity = Affinity::Conversation;
         Some(lead)
+    }
+
+    /// The choice with the target that answered before, if it is available.
+    fn answered(&self, conversation: u64, branches: &[Branch<'_>]) -> Option<usize> {
+        let known = self.board.recall(self.root, conversation, self.now)?;
+        let answered = |candidate: &Candidate| candidate.is_available() && candidate.print() == known;
+        branches.iter().position(|branch| branch.candidates.iter().any(answered))
     }
 
     /// Takes note of a target that is not tried.

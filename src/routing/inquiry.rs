@@ -31,6 +31,11 @@ pub trait Inquiry {
     /// A hash of the session that the request names itself: its `prompt_cache_key`, or an agent's session header.
     fn session(&self) -> Option<u64>;
 
+    /// A hash of the stored answer that the request goes on from: only the target that gave it knows it.
+    fn bound(&self) -> Option<u64> {
+        None
+    }
+
     /// A hash of how the conversation begins, the same on every turn. None on the first turn, so that requests that
     /// merely begin alike are spread.
     fn conversation(&self) -> Option<u64>;

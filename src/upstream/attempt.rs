@@ -3,9 +3,11 @@
 //! Nothing has reached the caller while this runs, so every failure here may still be answered by another
 //! try. A whole answer commits when it has been read and edited; a stream commits with its first frame.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use memchr::memmem;
 
 use super::endpoint::Endpoint;
 use super::fleet::Seat;
@@ -18,7 +20,7 @@ use super::transport::{Call, Collected, Fault, FaultKind, Fields, Headers, Outgo
 use crate::dialect::canon::Losses;
 use crate::dialect::ensemble::{Judge, Tuning};
 use crate::dialect::refusal::Meaning;
-use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, StreamPass, Usage};
+use crate::dialect::{Answer as DialectAnswer, DialectId, Peek, StreamPass, Usage, skim};
 use crate::error::{Error, Kind, Result};
 use crate::http1;
 
@@ -81,6 +83,19 @@ pub struct Budgets {
 pub enum Answer<C> {
     Whole(Box<WholeAnswer>),
     Stream(Box<StreamAnswer<C>>),
+}
+
+impl<C> Answer<C> {
+    /// The id of an answer in the form of OpenAI's responses, as far as it has come.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Answer::Whole(whole) => skim::string(&whole.body, &["id"]),
+            Answer::Stream(stream) => {
+                let data = memmem::find(&stream.first, b"data:")?;
+                skim::string(stream.first.get(data + b"data:".len()..)?, &["response", "id"])
+            }
+        }
+    }
 }
 
 /// An answer in one piece: a success, or a refusal in the caller's own dialect.

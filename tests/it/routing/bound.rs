@@ -11,6 +11,7 @@ through_every_door! {
     thoughts_of_one_account_do_not_reach_another,
     what_an_upstream_does_not_know_is_left_out_and_asked_again,
     a_single_target_hands_on_the_refusal,
+    a_stored_answer_is_gone_on_from_where_it_is_kept,
 }
 
 /// What Anthropic answers to a signature that is not its own.
@@ -78,4 +79,41 @@ async fn a_single_target_hands_on_the_refusal(door: Door) {
     request.body = String::from_utf8(request.body).expect("text").replace("many", "claude").into_bytes();
     let answer = gateway.ask(&request).await;
     assert_eq!((answer.status, answer.text().as_str(), one.count()), (400, REFUSAL, 1));
+}
+
+/// An answer that its provider keeps, under an id of its own.
+fn kept(id: &str) -> String {
+    json!({"id": id, "object": "response", "created_at": 1, "status": "completed", "model": "gpt-real-2026",
+        "output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": "hi", "annotations": []}]}],
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}})
+    .to_string()
+}
+
+async fn a_stored_answer_is_gone_on_from_where_it_is_kept(door: Door) {
+    let one = Upstream::doing(replies::json(200, &kept("resp_one"))).await;
+    let two = Upstream::doing(replies::json(200, &kept("resp_two"))).await;
+    let key = |name: &str, at: &Upstream| {
+        json!({"display_name": name, "provider": "openai", "adapter": "openai-responses",
+            "api_key": OPENAI_SECRET, "api_base": format!("http://{}/v1", at.addr)})
+    };
+    let targets = json!([{"model": "m1"}, {"model": "m2"}]);
+    let routing = json!({"strategy": "round_robin", "targets": targets});
+    let setup = door.setup(&one).row("provider_keys", key("k1", &one)).row("provider_keys", key("k2", &two));
+    let setup = setup.model("m1", json!({"provider_key": "k1"})).model("m2", json!({"provider_key": "k2"}));
+    let gateway = setup.row("models", json!({"display_name": "many", "routing": routing})).start().await;
+    let ask = |previous: Option<&str>| {
+        let body = json!({"model": "many", "input": "hi", "previous_response_id": previous});
+        Request::post("/v1/responses", body.to_string()).bearer(CALLER)
+    };
+    for _ in 0..2 {
+        assert_eq!(gateway.ask(&ask(None)).await.status, 200);
+    }
+    assert_eq!((one.count(), two.count()), (1, 1));
+    for number in 2..6 {
+        assert_eq!(gateway.ask(&ask(Some("resp_two"))).await.status, 200);
+        assert_eq!((one.count(), two.count()), (1, number));
+    }
+    assert_eq!(gateway.ask(&ask(Some("resp_one"))).await.status, 200);
+    assert_eq!((one.count(), two.count()), (2, 5));
 }
