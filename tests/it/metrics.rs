@@ -44,7 +44,13 @@ async fn the_families_appear_after_traffic_and_count_it(door: Door) {
     gateway.ask(&Request::post("/v1/chat/completions", CHAT_STREAM_REQUEST).bearer(CALLER)).await;
     gateway.ask(&chat()).await;
     gateway.ask(&Request::post("/v1/chat/completions", CHAT)).await;
-    let counted = |scrape: &Scrape| scrape.sum("aisix_proxy_requests_total", &[]) == 4.0;
+    // A scrape may come between two families of one request.
+    let families = [
+        "aisix_proxy_requests_total",
+        "aisix_request_e2e_latency_seconds_count",
+        "aisix_auth_decisions_total",
+    ];
+    let counted = |scrape: &Scrape| families.iter().all(|family| scrape.sum(family, &[]) == 4.0);
     let scrape = eventually("four requests", || async { Some(gateway.scrape().await).filter(counted) }).await;
     for family in FAMILIES {
         assert!(scrape.has(family), "{family} is missing in:\n{}", scrape.text);
